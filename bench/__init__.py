@@ -1,0 +1,1 @@
+"""Benchmarks: every speed bar as a ratio between two things measured in one run."""

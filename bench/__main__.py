@@ -1,0 +1,47 @@
+"""`make bench`: every bar as a ratio within one run, median of five.
+
+python -m bench                    all of it (about half an hour on two cores)
+python -m bench --only decide      decide, ingest, fold or build
+python -m bench --scale 0.1        smaller, for a look
+python -m bench --large            also ten times the records (needs 60 GB of disk)
+"""
+
+import argparse
+from pathlib import Path
+
+from bench import build, decide, ledger
+from bench.measure import Report
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["decide", "ingest", "fold", "build"])
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("bench-out"))
+    given = parser.parse_args()
+    given.out.mkdir(exist_ok=True)
+    report = Report()
+    scale = given.scale
+    if given.only in {None, "decide"}:
+        decide.run(report, int(10_000_000 * scale), int(1_000_000 * scale))
+    if given.only in {None, "ingest"}:
+        ledger.ingest(report, given.out, int(5_000_000 * scale), given.runs)
+    if given.only in {None, "fold"}:
+        ledger.fold(report, given.out, int(30_000_000 * scale), given.runs)
+    if given.only in {None, "build"}:
+        build.run(
+            report,
+            given.out,
+            int(10_000_000 * scale),
+            int(1_000_000 * scale),
+            given.runs,
+            large=given.large,
+        )
+    report.write(given.out / "report.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Sayso: no model learns against anyone's say-so.
+
+Promises: `open` gives a workspace with `choose`, `decide`, `decide_many`, `build` and
+`explain`; `load_dataset` gives an admitted training set. Everything else is in the rooms.
+
+Example:
+    >>> import sayso
+    >>> workspace = sayso.open("ws")                       # doctest: +SKIP
+    >>> workspace.choose(7, "off").index                   # doctest: +SKIP
+    1
+"""
+
+import os
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sayso.snapshot.load import load_dataset
+from sayso.workspace import Workspace, init_workspace, open_workspace
+
+__all__ = ["Workspace", "__version__", "init", "load_dataset", "open"]
+__version__ = version("sayso")
+
+
+def init(path: str | os.PathLike[str], *, template: str | None = None) -> Workspace:
+    """Make a workspace in a folder and publish its rulebook, with the system's clock.
+
+    Raises:
+        ConflictError: There is one.
+        InputError: There is no such template.
+    """
+    return init_workspace(Path(path), lambda: datetime.now(UTC), template=template)
+
+
+def open(path: str | os.PathLike[str]) -> Workspace:  # noqa: A001  the design's word
+    """Open the workspace in a folder, with the system's clock.
+
+    Raises:
+        InputError: There is none.
+        UnavailableError: Its database did not answer.
+    """
+    return open_workspace(Path(path), lambda: datetime.now(UTC))

@@ -1,0 +1,229 @@
+"""Member keys, buckets and tombstones.
+
+Promises: one random 32-byte key per member, in one table; deleting it makes every
+commitment under it unreadable for ever. A bucket and a tombstone are keyed hashes, so that
+neither tells an id to someone without the workspace's secrets.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sayso.errors import IntegrityError
+from sayso.ledger import schema
+
+BUCKETS = 1024
+KEY_BYTES = 32
+# Rows per statement: bounds the memory of one round trip.
+BATCH_ROWS = 20_000
+LOAD_ROWS = 100_000
+
+KEYS_SCHEMA = pa.schema(
+    [("member_id", pa.string()), ("key", pa.binary(KEY_BYTES)), ("bucket", pa.int16())]
+)
+
+
+class MemberKeys:
+    """Keys of the members of one workspace; the secrets stand in `keys/`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "keys"
+
+    def _secret(self, name: str) -> bytes:
+        """Return a workspace secret.
+
+        Raises:
+            IntegrityError: It is lost. A new one would put members into other buckets, and
+                admit the erased again.
+        """
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            raise IntegrityError(
+                f"the workspace's secret 'keys/{name}' is missing", hint="restore it from backup"
+            ) from None
+
+    def make_secrets(self) -> None:
+        """Make the secrets of a new workspace; only with the ledger's first migration."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        for name in ("bucket.key", "tombstone.key"):
+            if not (self._folder / name).exists():
+                self._make_secret(name)
+
+    def _make_secret(self, name: str) -> None:
+        path = self._folder / name
+        made = path.with_name(f".{name}.{os.getpid()}.tmp")
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(made, path)  # fails where another process was first
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+
+    def bucket_of(self, member_id: str) -> int:
+        """Return the bucket of a member: a keyed hash, the same for ever."""
+        digest = hashlib.sha256(self._secret("bucket.key") + member_id.encode()).digest()
+        return int.from_bytes(digest[:2], "big") % BUCKETS
+
+    def _sql_hash(self, secret: str, member_id: str) -> str:
+        return f"sha256(unhex('{self._secret(secret).hex()}') || encode({member_id}))"
+
+    def sql_bucket(self, member_id: str) -> str:
+        """SQL: `bucket_of` an expression."""
+        digest = self._sql_hash("bucket.key", member_id)
+        return f"(('0x' || left({digest}, 4))::INTEGER % {BUCKETS})"
+
+    def tag_of(self, member_id: str) -> bytes:
+        """Return the tombstone tag of a member."""
+        return hashlib.sha256(self._secret("tombstone.key") + member_id.encode()).digest()
+
+    def ensure(self, con: sa.Connection, member_id: str) -> bytes:
+        """Return the key of a member, made on first use; only inside `Ledger.writing`."""
+        table = schema.member_key
+        found = con.execute(sa.select(table.c.key).where(table.c.member_id == member_id)).scalar()
+        if found is not None:
+            return bytes(found)
+        key = os.urandom(KEY_BYTES)
+        con.execute(
+            sa.insert(table).values(member_id=member_id, key=key, bucket=self.bucket_of(member_id))
+        )
+        return key
+
+    def ensure_many(self, con: sa.Connection, duck: duckdb.DuckDBPyConnection, ids: str) -> None:
+        """Make the keys that are missing, and leave all keys as DuckDB table `member_keys`.
+
+        Args:
+            con: Inside `Ledger.writing`.
+            duck: Where `ids` is known.
+            ids: SQL that gives distinct non-null member ids as column member_id.
+        """
+        self.load(con, duck)
+        missing = duck.sql(
+            f"SELECT member_id FROM ({ids}) ANTI JOIN member_keys USING (member_id)"
+        ).to_arrow_table()
+        if not missing.num_rows:
+            return
+        random = np.frombuffer(os.urandom(KEY_BYTES * missing.num_rows), np.uint8)
+        made = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(KEY_BYTES), missing.num_rows, [None, pa.py_buffer(random.tobytes())]
+        )
+        duck.register("made_keys", missing.append_column("key", made))
+        bucket = self.sql_bucket("member_id")
+        # In the order of the ids, so that the B-tree grows at its end.
+        new = duck.sql(
+            f"SELECT member_id, key::BLOB key, {bucket}::SMALLINT bucket FROM made_keys "
+            "ORDER BY member_id"
+        ).to_arrow_table()
+        duck.unregister("made_keys")
+        self._insert(con, new)
+        duck.register("new_keys", new)
+        duck.execute("INSERT INTO member_keys FROM new_keys")
+        duck.unregister("new_keys")
+
+    @staticmethod
+    def _insert(con: sa.Connection, new: pa.Table) -> None:
+        if con.dialect.name == "sqlite":
+            statement = (
+                f"INSERT INTO {schema.member_key.name} (member_id, key, bucket) VALUES (?, ?, ?)"
+            )
+            for batch in new.to_batches(max_chunksize=BATCH_ROWS):
+                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                con.exec_driver_sql(statement, list(rows))
+            return
+        driver: Any = con.connection.driver_connection
+        copy = f"COPY {schema.member_key.name} (member_id, key, bucket) FROM STDIN (FORMAT BINARY)"
+        with driver.cursor().copy(copy) as out:
+            out.set_types(["text", "bytea", "int4"])
+            for batch in new.to_batches(max_chunksize=BATCH_ROWS):
+                for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    out.write_row(row)
+
+    def load(
+        self,
+        con: sa.Connection,
+        duck: duckdb.DuckDBPyConnection,
+        buckets: frozenset[int] | None = None,
+    ) -> None:
+        """Leave the keys of some buckets, or all, as DuckDB table `member_keys`."""
+        duck.execute(
+            "CREATE OR REPLACE TEMP TABLE member_keys "
+            "(member_id VARCHAR, key BLOB, bucket SMALLINT)"
+        )
+        # The driver's own cursor: SQLAlchemy's rows cost three times the query.
+        cursor = con.connection.cursor()
+        try:
+            among = f" WHERE bucket IN ({', '.join(map(str, sorted(buckets)))})" if buckets else ""
+            cursor.execute(f"SELECT member_id, key, bucket FROM {schema.member_key.name}{among}")
+            while rows := cursor.fetchmany(LOAD_ROWS):
+                duck.register("key_rows", _keys_table(rows))
+                duck.execute("INSERT INTO member_keys FROM key_rows")
+                duck.unregister("key_rows")
+        finally:
+            cursor.close()
+
+    # ---- erasure ----
+
+    def entomb(self, con: sa.Connection, member_id: str) -> bytes:
+        """Delete a member's key and leave a tombstone; return its tag."""
+        table = schema.member_key
+        con.execute(sa.delete(table).where(table.c.member_id == member_id))
+        tag = self.tag_of(member_id)
+        con.execute(sa.insert(schema.erased).values(tag=tag))
+        return tag
+
+    def is_erased(self, con: sa.Connection, member_id: str) -> bool:
+        """Whether a tombstone stands for a member."""
+        query = sa.select(schema.erased.c.tag).where(schema.erased.c.tag == self.tag_of(member_id))
+        return con.execute(query).first() is not None
+
+    def erased_among(
+        self, con: sa.Connection, duck: duckdb.DuckDBPyConnection, ids: Iterable[str]
+    ) -> bool:
+        """Leave the erased of some ids as DuckDB table `erased_members` (member_id).
+
+        Args:
+            con: A reading.
+            duck: Where `ids` are known.
+            ids: SQL of relations that have a column member_id.
+
+        Returns:
+            Whether anybody was ever erased; if not, no id is hashed.
+        """
+        tags = [bytes(tag).hex() for (tag,) in con.execute(sa.select(schema.erased.c.tag))]
+        duck.execute("CREATE OR REPLACE TEMP TABLE erased_members (member_id VARCHAR)")
+        if not tags:
+            return False
+        duck.register("tags", pa.table({"tag": tags}))
+        union = " UNION ".join(
+            f"SELECT member_id FROM {relation} WHERE member_id IS NOT NULL" for relation in ids
+        )
+        tag = self._sql_hash("tombstone.key", "member_id")
+        duck.execute(
+            f"INSERT INTO erased_members SELECT member_id FROM ({union}) WHERE {tag} IN (FROM tags)"
+        )
+        duck.unregister("tags")
+        return True
+
+
+def _keys_table(rows: Sequence[Any]) -> pa.Table:
+    ids, keys, buckets = zip(*rows, strict=True)
+    return pa.table(
+        [
+            pa.array(ids, pa.string()),
+            pa.array(keys, pa.binary(KEY_BYTES)),
+            pa.array(buckets, pa.int16()),
+        ],
+        schema=KEYS_SCHEMA,
+    )

@@ -1,0 +1,111 @@
+"""The tables of the ledger's head, and the steps that brought them there.
+
+Promises: `migrate` is safe with several processes at once and does nothing when up to date.
+
+`head` has one row: the size. `entry` has one row per entry that is not in a segment.
+`segment` has one row per immutable file, with its index range. `member_key` has one row
+per member. `erased` has one row per erased member: a keyed tag, never an id.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from sayso.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from sayso.ledger.store import Ledger
+
+# "sayso" in ASCII; the advisory lock that PostgreSQL's writers share.
+LOCK = 0x736179736F
+
+metadata = sa.MetaData()
+
+head = sa.Table(
+    "sayso_head",
+    metadata,
+    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+entry = sa.Table(
+    "sayso_entry",
+    metadata,
+    sa.Column("index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False, index=True),
+    sa.Column("member_id", sa.Text, index=True),
+    sa.Column("purpose", sa.Text),
+    sa.Column("choice", sa.Text),
+    sa.Column("effective_us", sa.BigInteger),
+    sa.Column("recorded_us", sa.BigInteger, nullable=False),
+    sa.Column("country", sa.Text),
+    sa.Column("channel", sa.Text),
+    sa.Column("setting_version", sa.Text),
+    sa.Column("claimed_us", sa.BigInteger),
+    sa.Column("payload", sa.Text),
+    sa.Column("commitment", sa.LargeBinary(32), nullable=False),
+)
+segment = sa.Table(
+    "sayso_segment",
+    metadata,
+    sa.Column("first", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("span", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("source_sha256", sa.Text, unique=True),
+    sa.Column("recorded_us", sa.BigInteger, nullable=False),
+)
+member_key = sa.Table(
+    "sayso_member_key",
+    metadata,
+    sa.Column("member_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.LargeBinary(32), nullable=False),
+    sa.Column("bucket", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+erased = sa.Table(
+    "sayso_erased",
+    metadata,
+    sa.Column("tag", sa.LargeBinary(32), primary_key=True),
+)
+
+
+def _first(con: sa.Connection) -> None:
+    metadata.create_all(con)
+    con.execute(sa.insert(head).values(one=1, size=0, version=0))
+
+
+# Step i brings version i to version i + 1; never edit one that was released.
+STEPS: tuple[Callable[[sa.Connection], None], ...] = (_first,)
+
+
+def migrate(ledger: "Ledger") -> None:
+    """Bring the tables to the newest version.
+
+    Raises:
+        UnavailableError: The tables are newer than this program.
+    """
+    with ledger.reading() as con:
+        if _version(con) == len(STEPS):
+            return
+    with ledger.writing() as con:
+        version = _version(con)
+        if version > len(STEPS):
+            raise UnavailableError(
+                f"the ledger has version {version}, this program knows {len(STEPS)}",
+                hint="upgrade sayso",
+            )
+        if not version:
+            ledger.keys.make_secrets()
+        for step in STEPS[version:]:
+            step(con)
+        con.execute(sa.update(head).values(version=len(STEPS)))
+
+
+def _version(con: sa.Connection) -> int:
+    if not sa.inspect(con).has_table(head.name):
+        return 0
+    return int(con.execute(sa.select(head.c.version)).scalar_one())

@@ -1,0 +1,440 @@
+"""The head of the ledger: a database table, SQLite or PostgreSQL, one code path.
+
+Promises: an append is durable when it returns; indexes run from 0 without a gap, whoever
+writes; bulk files are taken whole or not at all; reading back sees your own write. Does not
+interpret payloads.
+
+Life of an append: take the writers' lock (a file lock for SQLite, an advisory lock for
+PostgreSQL), read the size, insert, raise the size, commit, release.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from sayso.canonical import PUBLIC_KEY, commit, encode
+from sayso.errors import InputError, IntegrityError, RefusedError, UnavailableError
+from sayso.ledger import schema
+from sayso.ledger.keys import MemberKeys
+from sayso.model import Choice
+
+# Choices that the head holds before they are sealed into a segment.
+SEAL_ROWS = 20_000
+# Writers wait this long for each other.
+BUSY_SECONDS = 60
+
+HEAD_CHOICES = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("member_id", pa.string()),
+        ("purpose", pa.string()),
+        ("choice", pa.string()),
+        ("effective_us", pa.int64()),
+        ("country", pa.string()),
+        ("recorded_us", pa.int64()),
+        ("channel", pa.string()),
+        ("setting_version", pa.string()),
+        ("claimed_us", pa.int64()),
+        ("commitment", pa.binary(32)),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an append gives back: where the entry stands and what it commits to."""
+
+    index: int
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An immutable Parquet file holding the choices of the index range [first, end)."""
+
+    first: int
+    end: int
+    rows: int
+    kind: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicEntry:
+    """An entry that is about no member, with its payload."""
+
+    index: int
+    kind: str
+    recorded_us: int
+    payload: Mapping[str, Any]
+
+
+def canonical_choice(
+    purpose: str,
+    choice: str,
+    effective_us: int,
+    recorded_us: int,
+    country: str | None,
+    channel: str | None,
+    setting_version: str | None,
+    claimed_us: int | None,
+) -> bytes:
+    """Return the canonical bytes of a choice; `sayso.ledger.ingest` writes them in SQL."""
+    return encode(
+        CHOICE_LABEL,
+        purpose,
+        choice,
+        effective_us,
+        recorded_us,
+        country,
+        channel,
+        setting_version,
+        claimed_us,
+    )
+
+
+CHOICE_LABEL = "sayso/choice/v1"
+
+
+class Ledger:
+    """The ledger of one workspace. Use `open_ledger`.
+
+    Attributes:
+        folder: The workspace: `segments/`, `tables/`, `keys/` and the lock stand in it.
+        keys: Member keys, buckets and tombstones.
+    """
+
+    def __init__(self, engine: sa.Engine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.keys = MemberKeys(folder)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self.engine.dispose()
+
+    # ---- transactions ----
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent reading."""
+        with self._told(), self.engine.connect() as con:
+            if con.dialect.name == "postgresql":
+                # Its default would give every statement a snapshot of its own.
+                con.execution_options(isolation_level="REPEATABLE READ")
+            with con.begin():
+                yield con
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One writer at a time; what it wrote is durable when the block ends."""
+        with self._told(), self._writers_lock(), self.engine.connect() as plain:
+            con = plain.execution_options(sayso_writing=True)
+            with con.begin():
+                if con.dialect.name == "postgresql":
+                    con.execute(sa.select(sa.func.pg_advisory_xact_lock(schema.LOCK)))
+                yield con
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn the database's complaints into ours; those of a driver used bare as well."""
+        driver: Any = self.engine.dialect.dbapi
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise _wrapped(error.orig or error) from None
+        except driver.Error as error:
+            raise _wrapped(error) from None
+
+    @contextmanager
+    def _writers_lock(self) -> Iterator[None]:
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        # SQLite's own waiting starves writers; a file lock in front is fair.
+        descriptor = os.open(self.folder / "ledger.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def reserve(con: sa.Connection, rows: int) -> int:
+        """Take the next `rows` indexes and return the first; only inside `writing`."""
+        first = con.execute(sa.select(schema.head.c.size)).scalar_one()
+        con.execute(sa.update(schema.head).values(size=first + rows))
+        return int(first)
+
+    # ---- appending ----
+
+    def append_choice(
+        self,
+        member_id: str,
+        purpose: str,
+        choice: Choice,
+        *,
+        effective_us: int,
+        recorded_us: int,
+        country: str | None = None,
+        channel: str | None = None,
+        setting_version: str | None = None,
+    ) -> Receipt:
+        """Append what a member said, durably.
+
+        A back-dated `on` counts from its recording; what was claimed is kept beside it.
+
+        Raises:
+            RefusedError: The member was erased.
+            UnavailableError: The database did not answer.
+        """
+        counts_us, claimed_us = effective_us, None
+        if choice is Choice.ON and effective_us < recorded_us:
+            counts_us, claimed_us = recorded_us, effective_us
+        with self.writing() as con:
+            if self.keys.is_erased(con, member_id):
+                raise RefusedError(
+                    "the member was erased", hint="their choices are refused for ever"
+                )
+            key = self.keys.ensure(con, member_id)
+            commitment = commit(
+                key,
+                canonical_choice(
+                    purpose, choice, counts_us, recorded_us, country, channel,
+                    setting_version, claimed_us,
+                ),
+            )  # fmt: skip
+            index = self.reserve(con, 1)
+            con.execute(
+                sa.insert(schema.entry).values(
+                    index=index, kind="choice", member_id=member_id, purpose=purpose,
+                    choice=str(choice), effective_us=counts_us, recorded_us=recorded_us,
+                    country=country, channel=channel, setting_version=setting_version,
+                    claimed_us=claimed_us, commitment=commitment,
+                )
+            )  # fmt: skip
+        return Receipt(index, commitment)
+
+    def append_public(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        recorded_us: int,
+        con: sa.Connection | None = None,
+    ) -> Receipt:
+        """Append an entry that is about no member (a rulebook, a table version, a snapshot)."""
+        text = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        commitment = commit(PUBLIC_KEY, encode(f"sayso/{kind}/v1", text, recorded_us))
+        if con is None:
+            with self.writing() as own:
+                return self._insert_public(own, kind, text, recorded_us, commitment)
+        return self._insert_public(con, kind, text, recorded_us, commitment)
+
+    def _insert_public(
+        self, con: sa.Connection, kind: str, text: str, recorded_us: int, commitment: bytes
+    ) -> Receipt:
+        index = self.reserve(con, 1)
+        con.execute(
+            sa.insert(schema.entry).values(
+                index=index, kind=kind, recorded_us=recorded_us, payload=text, commitment=commitment
+            )
+        )
+        return Receipt(index, commitment)
+
+    def erase(self, member_id: str, recorded_us: int) -> Receipt:
+        """Delete a member's key and head payloads, leave a keyed tombstone, append an entry.
+
+        Raises:
+            InputError: The member was erased before.
+        """
+        with self.writing() as con:
+            if self.keys.is_erased(con, member_id):
+                raise InputError("the member was erased before")
+            con.execute(
+                sa.update(schema.entry)
+                .where(schema.entry.c.member_id == member_id)
+                .values(
+                    member_id=None, purpose=None, choice=None, effective_us=None, country=None,
+                    channel=None, setting_version=None, claimed_us=None,
+                )
+            )  # fmt: skip
+            tag = self.keys.entomb(con, member_id)
+            return self.append_public("erasure", {"tombstone": tag.hex()}, recorded_us, con)
+
+    # ---- reading ----
+
+    def size(self) -> int:
+        """Return the number of entries: the known clock."""
+        with self.reading() as con:
+            return int(con.execute(sa.select(schema.head.c.size)).scalar_one())
+
+    def known(self, known: int | None) -> int:
+        """Return a checked `known`; None is all of it.
+
+        Raises:
+            InputError: The ledger has never been that long.
+        """
+        size = self.size()
+        if known is None:
+            return size
+        if not 0 <= known <= size:
+            raise InputError(f"--known {known} is outside the ledger", hint=f"give 0 to {size}")
+        return known
+
+    def latest(self, kind: str, known: int, **match: str) -> PublicEntry | None:
+        """Return the last public entry of a kind below `known` whose payload matches."""
+        for found in self.public(kind, known, newest_first=True):
+            if all(found.payload.get(name) == value for name, value in match.items()):
+                return found
+        return None
+
+    def public(self, kind: str, known: int, *, newest_first: bool = False) -> Iterator[PublicEntry]:
+        """Yield the public entries of a kind below `known`."""
+        column = schema.entry.c
+        order = column.index.desc() if newest_first else column.index.asc()
+        query = (
+            sa.select(column.index, column.kind, column.recorded_us, column.payload)
+            .where(column.kind == kind, column.index < known)
+            .order_by(order)
+        )
+        with self.reading() as con:
+            rows = con.execute(query).all()
+        for index, name, recorded_us, payload in rows:
+            yield PublicEntry(int(index), name, int(recorded_us), json.loads(payload))
+
+    def choices(self, known: int, member_id: str | None = None) -> tuple[pa.Table, list[Segment]]:
+        """Return the head's choices and the segments that hold entries below `known`."""
+        column = schema.entry.c
+        query = sa.select(*(column[name] for name in HEAD_CHOICES.names)).where(
+            column.kind == "choice", column.index < known, column.member_id.is_not(None)
+        )
+        if member_id is not None:
+            query = query.where(column.member_id == member_id)
+        ranges = sa.select(schema.segment).where(schema.segment.c.first < known)
+        with self.reading() as con:
+            rows = con.execute(query.order_by(column.index)).all()
+            segments = [self._segment(row) for row in con.execute(ranges).mappings()]
+        return _table(rows, HEAD_CHOICES), segments
+
+    def _segment(self, row: sa.RowMapping) -> Segment:
+        path = self.folder / "segments" / row["name"]
+        if not path.is_file():
+            raise IntegrityError(
+                f"segment '{row['name']}' of the ledger is missing", hint="restore it from backup"
+            )
+        return Segment(
+            int(row["first"]), int(row["first"] + row["span"]), int(row["rows"]),
+            row["kind"], path, row["sha256"],
+        )  # fmt: skip
+
+
+def _table(rows: Sequence[Any], columns: pa.Schema) -> pa.Table:
+    if not rows:
+        return columns.empty_table()
+    arrays = [
+        pa.array(values, field.type)
+        for values, field in zip(zip(*rows, strict=True), columns, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def _wrapped(error: BaseException) -> BaseException:
+    """Return the error for whoever must act. Source: PEP 249, Exceptions."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    name = type(error).__name__
+    if kinds & {"OperationalError", "InterfaceError"}:
+        return UnavailableError(
+            f"the ledger's database did not answer ({name})",
+            hint="check the address in sayso.toml and that it is running, then retry",
+        )
+    if "DataError" in kinds:
+        return InputError(
+            f"the ledger's database cannot hold a value ({name})",
+            hint="look for NUL characters in ids and texts",
+        )
+    if name == "DatabaseError":  # what SQLite says of a file that makes no sense
+        return IntegrityError(
+            f"the ledger's database is damaged ({name})", hint="restore it from backup"
+        )
+    return error
+
+
+def open_ledger(url: str, folder: Path) -> Ledger:
+    """Open a ledger and bring its tables up to date.
+
+    Args:
+        url: A SQLAlchemy URL, `sqlite:///...` or `postgresql+psycopg://...`.
+        folder: The workspace.
+
+    Raises:
+        InputError: The URL is not one of these.
+        UnavailableError: The database did not answer.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise InputError("the database URL cannot be read", hint="see sayso.toml") from None
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        _prepare_sqlite(engine)
+    elif parsed.get_backend_name() == "postgresql":
+        engine = sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=2
+        )
+    else:
+        raise InputError(
+            f"unknown database '{parsed.get_backend_name()}'", hint="use sqlite or postgresql"
+        )
+    ledger = Ledger(engine, folder)
+    try:
+        schema.migrate(ledger)
+    except engine.dialect.dbapi.ProgrammingError as error:  # type: ignore[union-attr]
+        raise InputError(
+            f"the database URL cannot be used ({str(error).strip()})", hint="see sayso.toml"
+        ) from None
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late for reads; ours below is explicit.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "secure_delete = ON",
+            f"busy_timeout = {BUSY_SECONDS * 1000}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(con: sa.Connection) -> None:
+        writes = con.get_execution_options().get("sayso_writing")
+        con.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def temporary_name(name: str) -> str:
+    """Return a name that no other writer uses and that nothing takes for finished."""
+    return f".{name}.{zlib.crc32(os.urandom(8)):08x}{secrets.token_hex(4)}.tmp"
+
+
+def now_us(instant: datetime) -> int:
+    """Return microseconds since 1970 of an aware instant."""
+    return int(instant.timestamp() * 1_000_000)

@@ -1,0 +1,487 @@
+"""Build and rebuild: from published rules, choices and content to an immutable snapshot.
+
+Promises: a record is admitted only if every looked-up mask is empty; what is not finished
+has no manifest and another name; the same inputs, instant, known, rulebook and keys give
+the same bytes. Does not train.
+
+Life of a build: fold the members' standing; classify them; one pass over the ids for
+repeats; one pass that decides, counts and partitions; workers seal each partition; manifest,
+card and evidence are written; everything is flushed; the ledger takes the snapshot's entry;
+the folder gets its name.
+"""
+
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sayso.canonical import encode
+from sayso.decision.cells import Cells, tabulate
+from sayso.decision.states import STANDING_BITS, MemberStates
+from sayso.errors import ConflictError, InputError
+from sayso.ledger.ingest import MEMBERS, NOTICES
+from sayso.ledger.keys import BUCKETS, KEY_BYTES
+from sayso.ledger.store import temporary_name
+from sayso.log import root_of
+from sayso.model import SEMANTICS
+from sayso.rulebook.civil import TZDATA_VERSION
+from sayso.rulebook.in_force import in_force
+from sayso.snapshot import card
+from sayso.snapshot.folder import Place, is_listed, link, making
+from sayso.snapshot.load import verified_buckets
+from sayso.snapshot.manifest import (
+    FORMAT,
+    NAME,
+    Bucket,
+    Input,
+    Manifest,
+    RulebookPin,
+    Versions,
+    bucket_name,
+    canonical_json,
+    iso,
+    load_manifest,
+)
+from sayso.snapshot.request import Built, Request, Rules, Tools, fold_states
+from sayso.snapshot.seal import Sealed, seal_partition
+from sayso.snapshot.stream import Partitions, Pass, partitions_for, run_pass
+from sayso.snapshot.tally import NO_BUCKET, Tally, by_country, in_total
+from sayso.snapshot.worker import seal_all
+from sayso.tables import Table, connect, flush, open_table, quoted, reading, sha256_of
+
+# DuckDB may use this much before it spills; the whole build stays below 2 GiB.
+DUCKDB_BYTES = 900 << 20
+# Below this many records, starting workers costs more than they save.
+POOL_ROWS = 200_000
+COUNTS_NAME = "counts.parquet"
+
+
+# ---- build ------------------------------------------------------------------------------
+
+
+def build(tools: Tools, rules: Rules, request: Request) -> Built:
+    """Build a snapshot.
+
+    Raises:
+        ConflictError: `out` exists, or another process builds it.
+        InputError: An input cannot be read.
+        UnavailableError: The ledger did not answer.
+    """
+    with making(request.out) as place:
+        job = _Job(tools, rules, request, place)
+        try:
+            return job.run(frozenset(range(BUCKETS)), None)
+        finally:
+            job.close()
+
+
+def rebuild(tools: Tools, rules: Rules, request: Request, base: Path, old_rules: Rules) -> Built:
+    """Build a snapshot, taking from `base` every bucket that cannot have changed.
+
+    Raises:
+        ConflictError: `out` exists, or another process builds it.
+        InputError: An input cannot be read, or `base` is no finished snapshot.
+        IntegrityError: `base` disagrees with its manifest.
+    """
+    old = load_manifest(base)
+    ledger = tools.ledger
+    if ledger.latest("snapshot", ledger.size(), manifest=old.digest) is None:
+        raise InputError(
+            f"'{base}' is no snapshot of this workspace", hint="build it here, then rebuild"
+        )
+    with making(request.out) as place:
+        job = _Job(tools, rules, request, place)
+        try:
+            return job.run(job.changed_since(old, base, old_rules), base)
+        finally:
+            job.close()
+
+
+class _Job:
+    """One build in the making; holds the connection and the working files."""
+
+    def __init__(self, tools: Tools, rules: Rules, request: Request, place: Place) -> None:
+        self.tools, self.rules, self.request = tools, rules, request
+        folder, self.lock = place
+        self.folder = folder
+        self.work = folder / "work"
+        self.work.mkdir()
+        (folder / "records").mkdir()
+        (folder / "evidence").mkdir()
+        self.duck = connect(threads=tools.threads, memory_bytes=DUCKDB_BYTES, spill=self.work)
+        self.duck.execute("SET preserve_insertion_order = false")
+        with reading(request.content):
+            self.content = open_table(self.duck, request.content)
+            ((rows,),) = self.duck.sql(f"SELECT count(*) FROM {self.content.sql}").fetchall()
+            self.rows = int(rows)
+        self.members = None
+        if request.members is not None:
+            with reading(request.members):
+                self.members = open_table(self.duck, request.members)
+        self.tools.progress("digesting the inputs", 0)
+        self.inputs = self._inputs()
+        self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
+        self._after: MemberStates | None = None
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.duck.close()
+
+    def _inputs(self) -> dict[str, Input]:
+        request = self.request
+        found = {
+            "content": Input(
+                name=request.content.name, sha256=sha256_of(self.content.paths), rows=self.rows
+            )
+        }
+        if self.members is not None and request.members is not None:
+            with reading(request.members):
+                ((rows,),) = self.duck.sql(f"SELECT count(*) FROM {self.members.sql}").fetchall()
+            found[MEMBERS] = Input(
+                name=request.members.name, sha256=sha256_of(self.members.paths), rows=int(rows)
+            )
+        for kind in (MEMBERS, NOTICES):
+            version = self.tools.ledger.latest("table", request.known, table=kind)
+            if kind not in found and version is not None:
+                found[kind] = Input(
+                    name=f"entry {version.index}",
+                    sha256=version.payload["source_sha256"],
+                    rows=version.payload["rows"],
+                )
+        return found
+
+    def _states(self, cells: Cells, known: int, members: Table | None) -> MemberStates:
+        self.tools.progress("folding the members", 0)
+        source = self.request.members or self.request.content
+        content_ids = (
+            f"(SELECT DISTINCT {self.content.id('member_id')} member_id FROM {self.content.sql})"
+        )
+        with reading(source):
+            return fold_states(
+                self.tools.ledger,
+                self.duck,
+                cells,
+                known,
+                members=members,
+                integer_ids=self.content.has_integers("member_id"),
+                others=(content_ids,),
+            )
+
+    # ---- what changed ----
+
+    def changed_since(self, old: Manifest, base: Path, old_rules: Rules) -> frozenset[int]:
+        """Return the buckets that may differ from `base`; all of them where in doubt."""
+        everything = frozenset(range(BUCKETS))
+        same = (
+            old.purpose == self.request.purpose
+            and old.inputs["content"].sha256 == self.inputs["content"].sha256
+            and old.versions == Versions(semantics=SEMANTICS, tzdata=TZDATA_VERSION)
+            and is_listed(base, old, COUNTS_NAME)
+            # Its member table can be read again only from the ledger.
+            and MEMBERS in old.inputs
+            and old.inputs[MEMBERS].name.startswith("entry ")
+        )
+        if not same:
+            return everything
+        if self._only_choices_are_new(old, old_rules):
+            return self._buckets_of(self._said_since(old.known))
+        old_cells = tabulate(in_force(old_rules.book, old.purpose, old.at_instant))
+        if not self._same_record_part(old_cells):
+            return everything
+        before = self._states(old_cells, old.known, None)
+        self._after = self._states(self.cells, self.request.known, self.members)
+        # Erasures count at every known: both sides hold them, and the base may not.
+        erased = self.duck.sql("SELECT member_id FROM erased_members").to_arrow_table()
+        changed = _changed(self.duck, before, self._after)
+        return self._buckets_of(changed) | self._buckets_of(erased)
+
+    def _only_choices_are_new(self, old: Manifest, old_rules: Rules) -> bool:
+        """Whether nothing but choices and erasures came between the two builds."""
+        return (
+            old.at == iso(self.request.at)
+            and old.known <= self.request.known
+            and old_rules.book.digest == self.rules.book.digest
+            and old.inputs == self.inputs
+        )
+
+    def _said_since(self, known: int) -> pa.Table:
+        """Return the ids of members who chose, or were erased, since `known`."""
+        ledger = self.tools.ledger
+        head, segments = ledger.choices(self.request.known)
+        self.duck.register("head_now", head)
+        parts = [f"SELECT member_id FROM head_now WHERE index >= {known}"]
+        parts += [
+            f"SELECT member_id FROM read_parquet({quoted(str(one.path))}) "
+            f"WHERE ordinal >= {known - one.first} AND ordinal < {self.request.known - one.first}"
+            for one in segments
+            if one.end > known
+        ]
+        ids = f"(SELECT DISTINCT {self.content.id('member_id')} member_id FROM {self.content.sql})"
+        with ledger.reading() as con, reading(self.request.content):
+            if ledger.keys.erased_among(con, self.duck, [ids]):
+                parts.append("SELECT member_id FROM erased_members")
+            return self.duck.sql(" UNION ".join(parts)).to_arrow_table()
+
+    def _same_record_part(self, old: Cells) -> bool:
+        """Whether a record's own part of the decision is the same then and now."""
+        new = self.cells
+        if old.contexts != new.contexts:
+            return False
+        for country in new.profile_of:
+            mine, its = new.profile_of[country], old.profile_of[country]
+            law, former = new.in_force.jurisdiction(country), old.in_force.jurisdiction(country)
+            if law is None or former is None:
+                return False
+            if (
+                not (new.what[mine] == old.what[its]).all()
+                or not (new.when[mine] == old.when[its]).all()
+            ):
+                return False
+            if [r.earliest_at for r in law.rules] != [r.earliest_at for r in former.rules]:
+                return False
+        low, high = sorted((old.in_force.at, new.in_force.at))
+        between = " OR ".join(
+            f"({self.content.instant(name)} > TIMESTAMP '{low:%Y-%m-%d %H:%M:%S.%f}' "
+            f"AND {self.content.instant(name)} <= TIMESTAMP '{high:%Y-%m-%d %H:%M:%S.%f}')"
+            for name in ("written_at", "first_seen_at", "deleted_at")
+        )
+        with reading(self.request.content):
+            ((rows,),) = self.duck.sql(
+                f"SELECT count(*) FROM {self.content.sql} WHERE {between}"
+            ).fetchall()
+        return int(rows) == 0
+
+    def _buckets_of(self, ids: pa.Table) -> frozenset[int]:
+        keys = self.tools.ledger.keys
+        return frozenset(keys.bucket_of(str(one)) for one in ids["member_id"].to_pylist())
+
+    # ---- the work ----
+
+    def run(self, buckets: frozenset[int], base: Path | None) -> Built:
+        """Make the buckets named, take the others from `base`, and finish."""
+        states = self._after or self._states(self.cells, self.request.known, self.members)
+        only = None if len(buckets) == BUCKETS else buckets
+        keys = self._prepare_keys(states, only)
+        tally = Tally(states.countries)
+        partitions = Partitions(self.work, partitions_for(self.rows * len(buckets) // BUCKETS))
+        with reading(self.request.content):
+            run_pass(
+                Pass(self.duck, self.content, states, self.rows, only),
+                tally, partitions, self.tools.progress,
+            )  # fmt: skip
+        sealed = self._seal(partitions.close(), keys)
+        counts = tally.table()
+        listed = {one.bucket: _listed(one) for one in sealed}
+        if base is not None and only is not None:
+            counts = self._take_over(base, buckets, counts, listed)
+        return self._finish(counts, dict(sorted(listed.items())), len(sealed))
+
+    def _prepare_keys(self, states: MemberStates, only: frozenset[int] | None) -> Path:
+        """Leave table `states` (member_id, state, bucket, member) and a file of keys.
+
+        Args:
+            states: Of every member.
+            only: Buckets whose keys are needed; None for all.
+        """
+        may = states.mask.take(states.packed & ((1 << STANDING_BITS) - 1)) == 0
+        self.duck.register(
+            "state_rows",
+            pa.table({"member_id": states.ids, "state": states.packed, "may": may}),
+        )
+        keys = self.tools.ledger.keys
+        self.tools.progress("keys", len(states.packed))
+        if only is None or self.members is not None:
+            # A replaced table may hold members who have no key yet.
+            wanted = "SELECT member_id::VARCHAR AS member_id FROM state_rows WHERE may"
+            with self.tools.ledger.writing() as con:
+                # INVARIANT: nobody who was erased since the fold gets a key again.
+                keys.erased_among(con, self.duck, [f"({wanted})"])
+                if self.duck.sql("SELECT 1 FROM erased_members LIMIT 1").fetchall():
+                    raise ConflictError(
+                        "a member was erased while the snapshot was built", hint="build it again"
+                    )
+                keys.ensure_many(con, self.duck, wanted)
+        else:
+            with self.tools.ledger.reading() as con:
+                keys.load(con, self.duck, only)
+        self.duck.execute(
+            "CREATE OR REPLACE TEMP TABLE keyed AS SELECT s.member_id, s.state, k.bucket, k.key, "
+            "(row_number() OVER () - 1)::INTEGER AS member FROM state_rows s "
+            "JOIN member_keys k ON k.member_id = s.member_id::VARCHAR"
+        )
+        path = self.work / "keys.npy"
+        ordered = self.duck.sql("SELECT key FROM keyed ORDER BY member").to_arrow_table()["key"]
+        np.save(path, _key_matrix(ordered))
+        # A member without a key has no bucket: nothing of theirs was ever admitted.
+        keyless = f"{NO_BUCKET}"
+        if only is not None and self.members is None:
+            # Only the erased have none; the others' keys were merely not loaded.
+            keyless = (
+                f"CASE WHEN s.member_id::VARCHAR IN (FROM erased_members) THEN {NO_BUCKET} "
+                f"ELSE {keys.sql_bucket('s.member_id::VARCHAR')} END"
+            )
+        self.duck.execute(
+            "CREATE OR REPLACE TEMP TABLE states AS "
+            "SELECT member_id, state, bucket, member FROM keyed UNION ALL "
+            f"SELECT s.member_id, s.state, ({keyless})::SMALLINT, -1::INTEGER "
+            "FROM state_rows s ANTI JOIN keyed USING (member_id)"
+        )
+        self.duck.unregister("state_rows")
+        for name in ("keyed", "member_keys", "members_now", "choices_now", "notices_now", "said"):
+            self._drop(name)
+        return path
+
+    def _drop(self, name: str) -> None:
+        for kind in ("VIEW", "TABLE"):
+            try:
+                self.duck.execute(f"DROP {kind} IF EXISTS {name}")
+            except duckdb.CatalogException:
+                continue
+
+    def _seal(self, parts: list[Path], keys: Path) -> list[Sealed]:
+        done = 0
+        sealed: list[Sealed] = []
+        if self.tools.threads < 2 or self.rows < POOL_ROWS:
+            for part in parts:
+                sealed += seal_partition(part, keys, self.folder)
+                part.unlink()
+                done = sum(one.rows for one in sealed)
+                self.tools.progress("sealing", done)
+            return sealed
+        for results in seal_all(parts, keys, self.folder, self.tools.threads, self.lock):
+            sealed += results
+            done += sum(one.rows for one in results)
+            self.tools.progress("sealing", done)
+        return sealed
+
+    def _take_over(
+        self, base: Path, buckets: frozenset[int], counts: pa.Table, listed: dict[int, Bucket]
+    ) -> pa.Table:
+        """Link the buckets that did not change, and add their counts.
+
+        Raises:
+            IntegrityError: A file of the base is not the one that its manifest lists.
+        """
+        for number, path, bucket in verified_buckets(base):
+            if number not in buckets:
+                link(path, self.folder / bucket.file)
+                listed[number] = bucket
+        before = pq.read_table(base / COUNTS_NAME, schema=counts.schema)
+        numbers = before["bucket"].to_numpy()
+        kept = ~np.isin(numbers, [*buckets, NO_BUCKET])
+        return pa.concat_tables([counts, before.filter(pa.array(kept))]).sort_by(
+            [("bucket", "ascending"), ("country", "ascending"), ("mask", "ascending")]
+        )
+
+    def _finish(self, counts: pa.Table, listed: dict[int, Bucket], written: int) -> Built:
+        request, folder = self.request, self.folder
+        self.duck.close()
+        shutil.rmtree(self.work)
+        pq.write_table(counts, folder / COUNTS_NAME)
+        total, countries = in_total(counts), by_country(counts)
+        buckets = {f"{number:04d}": bucket for number, bucket in listed.items()}
+        draft = Manifest(
+            format=FORMAT,
+            purpose=request.purpose,
+            at=iso(request.at),
+            known=request.known,
+            rulebook=RulebookPin(digest=self.rules.book.digest, entry=self.rules.entry),
+            versions=Versions(semantics=SEMANTICS, tzdata=TZDATA_VERSION),
+            inputs=self.inputs,
+            counts=total,
+            by_country=countries,
+            buckets=buckets,
+            files={},
+            root=_root(buckets),
+        )
+        files = card.describe(draft, self.rules.book)
+        for name, text in files.items():
+            (folder / name).write_bytes(text)
+        digests = {name: sha256(text).hexdigest() for name, text in files.items()}
+        digests[COUNTS_NAME] = sha256_of((folder / COUNTS_NAME,))
+        manifest = draft.model_copy(update={"files": dict(sorted(digests.items()))})
+        (folder / "evidence" / "build.json").write_bytes(canonical_json(self._circumstances()))
+        made = folder / temporary_name(NAME)
+        made.write_bytes(manifest.to_bytes())
+        self.tools.progress("flushing", total.admitted)
+        for path in [*folder.glob("*"), *folder.glob("evidence/*"), folder]:
+            flush(path)  # the bucket files were flushed as they were sealed
+        # INVARIANT: where a manifest stands, everything that it lists is on disk.
+        made.rename(folder / NAME)
+        flush(folder)
+        receipt = self.tools.ledger.append_public(
+            "snapshot",
+            {
+                "manifest": manifest.digest, "root": manifest.root, "purpose": request.purpose,
+                "at": manifest.at, "known": request.known, "rulebook": self.rules.book.digest,
+            },
+            self.tools.recorded_us,
+        )  # fmt: skip
+        if request.out.is_dir():
+            request.out.rmdir()
+        folder.rename(request.out)
+        flush(request.out.parent)
+        return Built(request.out, manifest, receipt.index, written)
+
+    def _circumstances(self) -> dict[str, object]:
+        """What is true of this build and not of its bytes."""
+        return {
+            "built_us": self.tools.recorded_us,
+            "content": str(self.request.content.resolve()),
+            "members": str(self.request.members.resolve()) if self.request.members else None,
+            "duckdb": duckdb.__version__,
+            "pyarrow": pa.__version__,
+            "numpy": np.__version__,
+        }
+
+
+def _changed(
+    duck: duckdb.DuckDBPyConnection, before: MemberStates, after: MemberStates
+) -> pa.Table:
+    """Return the ids of members whose part of the decision, or whose country, differs."""
+    for name, states in (("before", before), ("after", after)):
+        standing = (states.packed & ((1 << STANDING_BITS) - 1)).astype(np.int64)
+        meaning = states.mask[standing].astype(np.int64) << 16 | states.country[standing]
+        table = pa.table(
+            {"member_id": states.ids, "meaning": meaning, "age": states.packed >> STANDING_BITS}
+        )
+        duck.register(name, table)
+    try:
+        return duck.sql(
+            "SELECT coalesce(a.member_id, b.member_id)::VARCHAR member_id FROM before b "
+            "FULL JOIN after a ON a.member_id = b.member_id "
+            "WHERE a.meaning IS DISTINCT FROM b.meaning OR a.age IS DISTINCT FROM b.age"
+        ).to_arrow_table()
+    finally:
+        duck.unregister("before")
+        duck.unregister("after")
+
+
+def _key_matrix(keys: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Return keys as bytes of shape (members, 32)."""
+    fixed = keys.cast(pa.binary(KEY_BYTES))
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8)[
+            KEY_BYTES * chunk.offset : KEY_BYTES * (chunk.offset + len(chunk))
+        ]
+        for chunk in fixed.chunks
+        if len(chunk)
+    ]
+    joined = np.concatenate(parts) if parts else np.empty(0, np.uint8)
+    return joined.reshape(-1, KEY_BYTES)
+
+
+def _listed(one: Sealed) -> Bucket:
+    return Bucket(file=bucket_name(one.bucket), rows=one.rows, root=one.root, sha256=one.sha256)
+
+
+def _root(buckets: dict[str, Bucket]) -> str:
+    """Return the root over the buckets' roots: what the ledger's entry commits to."""
+    return root_of(
+        [encode("sayso/bucket/v1", name, one.rows, one.root) for name, one in buckets.items()]
+    ).hex()

@@ -1,0 +1,76 @@
+"""The difference of two snapshots: what entered, what left.
+
+Promises: compares tags and digests by bucket, passing over buckets whose roots agree. Why a
+record moved is for `sayso.workspace`, which can decide again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from sayso.snapshot.load import verified_file
+from sayso.snapshot.manifest import Manifest, load_manifest
+from sayso.snapshot.seal import BUCKET_SCHEMA, RECORD_COLUMNS
+from sayso.tables import quoted
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What two snapshots do not share.
+
+    Attributes:
+        entered: Columns record_id, member_id, country; one row per record only in the second.
+        left: The same for records only in the first.
+        changed: The same for records in both with other contents.
+    """
+
+    before: Manifest
+    after: Manifest
+    buckets_compared: int
+    entered: pa.Table
+    left: pa.Table
+    changed: pa.Table
+
+
+def compare(first: Path, second: Path) -> Difference:
+    """Compare two snapshots of one workspace.
+
+    Raises:
+        InputError: One is no finished snapshot.
+        IntegrityError: One disagrees with its manifest.
+    """
+    before, after = load_manifest(first), load_manifest(second)
+    differing = sorted(
+        name
+        for name in before.buckets.keys() | after.buckets.keys()
+        if (one := before.buckets.get(name)) is None
+        or (other := after.buckets.get(name)) is None
+        or one.root != other.root
+    )
+    with duckdb.connect() as con:
+        for view, folder, manifest in (("a", first, before), ("b", second, after)):
+            files = [
+                quoted(str(verified_file(folder, manifest.buckets[name])))
+                for name in differing
+                if name in manifest.buckets
+            ]
+            con.register(f"no_{view}", BUCKET_SCHEMA.empty_table())
+            source = f"read_parquet([{', '.join(files)}])" if files else f"no_{view}"
+            con.execute(f"CREATE TEMP VIEW {view} AS FROM {source}")
+        columns = "record_id, member_id, country"
+
+        def only(view: str, other: str) -> pa.Table:
+            return con.sql(
+                f"SELECT {columns} FROM {view} ANTI JOIN {other} USING (tag) ORDER BY ALL"
+            ).to_arrow_table()
+
+        differ = " OR ".join(
+            f'a."{name}" IS DISTINCT FROM b."{name}"' for name in RECORD_COLUMNS.names
+        )
+        changed = con.sql(
+            "SELECT b.record_id, b.member_id, b.country FROM a JOIN b USING (tag) "
+            f"WHERE {differ} ORDER BY ALL"
+        ).to_arrow_table()
+        return Difference(before, after, len(differing), only("b", "a"), only("a", "b"), changed)

@@ -1,0 +1,183 @@
+"""From a partition of admitted records to bucket files with tags, digests and roots.
+
+Promises: the same records and keys give the same bytes, whatever order they came in. Runs
+in worker processes; holds one partition in memory.
+
+A record's *tag* is SHA-256 over its member's key and its id; its *digest* over the key and
+the canonical bytes of all its columns. Leaves are tag ‖ digest, sorted by tag.
+"""
+
+import hashlib
+from pathlib import Path
+from struct import iter_unpack
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sayso.canonical import encode, sql_fields, sql_integer, sql_text
+from sayso.log import tree_root
+from sayso.snapshot.manifest import bucket_name
+from sayso.tables import connect, flush
+
+Bytes = npt.NDArray[np.uint8]
+HASH_BYTES = 32
+
+TAG_LABEL = "sayso/record-tag/v1"
+RECORD_LABEL = "sayso/record/v1"
+
+# What a partition holds, and in this order what the digest covers.
+RECORD_COLUMNS = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("member_id", pa.string()),
+        ("country", pa.string()),
+        ("category", pa.string()),
+        ("visibility", pa.string()),
+        ("authorship", pa.string()),
+        ("context", pa.string()),
+        ("written_at", pa.timestamp("us", tz="UTC")),
+        ("licence", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+PARTITION_SCHEMA = pa.schema([*RECORD_COLUMNS, ("bucket", pa.int16()), ("member", pa.int32())])
+BUCKET_SCHEMA = pa.schema([("tag", pa.binary(32)), *RECORD_COLUMNS])
+
+
+class Sealed(NamedTuple):
+    """One finished bucket file."""
+
+    bucket: int
+    rows: int
+    root: str
+    sha256: str
+
+
+def seal_partition(partition: Path, keys: Path, out: Path) -> list[Sealed]:
+    """Write the bucket files of one partition.
+
+    Args:
+        partition: Arrow stream with PARTITION_SCHEMA.
+        keys: NumPy file of member keys, shape (members, 32), by member ordinal.
+        out: The snapshot in the making.
+    """
+    with pa.memory_map(str(partition)) as source:
+        table = pa.ipc.open_stream(source).read_all().combine_chunks()
+    tags, digests = _hash_rows(table, np.load(keys, mmap_mode="r"))
+    bucket = table["bucket"].to_numpy()
+    order = _order(bucket, tags)
+    tags = tags[order]
+    leaves = np.concatenate([tags, digests[order]], axis=1)
+    hashes = _leaf_hashes(leaves)
+    records = table.select(RECORD_COLUMNS.names).take(pa.array(order))
+    records = records.add_column(0, "tag", fixed_binary(tags))
+    sealed = []
+    numbers, starts = np.unique(bucket[order], return_index=True)
+    ends = [*starts[1:].tolist(), len(order)]
+    for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
+        path = out / bucket_name(number)
+        write_bucket(records.slice(start, end - start), path)
+        flush(path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        sealed.append(Sealed(number, end - start, tree_root(hashes[start:end]).hex(), digest))
+    return sealed
+
+
+def _hash_rows(table: pa.Table, keys: Bytes) -> tuple[Bytes, Bytes]:
+    """Return the tag and the digest of every row, each of shape (rows, 32)."""
+    sha256 = hashlib.sha256
+    own = fixed_binary(np.ascontiguousarray(keys[table["member"].to_numpy()]))
+    con = connect(threads=1)
+    try:
+        con.register("records", table.append_column("key", own))
+        fields = [
+            sql_integer("epoch_us(written_at)") if name == "written_at" else sql_text(f'"{name}"')
+            for name in RECORD_COLUMNS.names
+        ]
+        found = con.sql(
+            f"SELECT key || encode({sql_fields(TAG_LABEL, [sql_text('record_id')])}) t, "
+            f"key || encode({sql_fields(RECORD_LABEL, fields)}) r FROM records"
+        ).to_arrow_table()
+    finally:
+        con.close()
+    tags = b"".join([sha256(one).digest() for one in found["t"].to_pylist()])
+    digests = b"".join([sha256(one).digest() for one in found["r"].to_pylist()])
+    return _matrix(tags), _matrix(digests)
+
+
+def _matrix(joined: bytes) -> Bytes:
+    return np.frombuffer(joined, np.uint8).reshape(-1, HASH_BYTES)
+
+
+def _leaf_hashes(leaves: Bytes) -> list[bytes]:
+    """Return the RFC 6962 leaf hash of each row of shape (rows, 64)."""
+    sha256 = hashlib.sha256
+    prefixed = np.zeros((len(leaves), leaves.shape[1] + 1), np.uint8)
+    prefixed[:, 1:] = leaves
+    rows = iter_unpack(f"{prefixed.shape[1]}s", prefixed.tobytes())
+    return [sha256(row).digest() for (row,) in rows]
+
+
+def fixed_binary(matrix: Bytes) -> pa.Array:
+    """Return the rows of a contiguous (rows, 32) matrix as binary, without copying."""
+    kind = pa.binary(HASH_BYTES)
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(matrix), [None, pa.py_buffer(matrix)])
+
+
+def record_digest(key: bytes, record: dict[str, str | int | None]) -> bytes:
+    """Return the digest of one record; the definition of what `seal_partition` writes.
+
+    Args:
+        key: The member's key.
+        record: RECORD_COLUMNS by name; written_at in microseconds since 1970.
+    """
+    fields = [record[name] for name in RECORD_COLUMNS.names]
+    return hashlib.sha256(key + encode(RECORD_LABEL, *fields)).digest()
+
+
+def record_tag(key: bytes, record_id: str) -> bytes:
+    """Return the tag of one record."""
+    return hashlib.sha256(key + encode(TAG_LABEL, record_id)).digest()
+
+
+def _order(bucket: npt.NDArray[np.int16], tags: Bytes) -> npt.NDArray[np.int64]:
+    """Return the order by (bucket, tag)."""
+    words = tags.view(">u8")
+    # Ten bits of bucket and 54 of the tag: one sort settles all but a collision.
+    head = bucket.astype(np.uint64) << np.uint64(54) | words[:, 0].astype(np.uint64) >> np.uint64(
+        10
+    )
+    order = np.argsort(head)
+    ordered = head[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        return np.lexsort((words[:, 3], words[:, 2], words[:, 1], words[:, 0], bucket))
+    return order
+
+
+def write_bucket(records: pa.Table, path: Path) -> None:
+    """Write one bucket's records; the same rows give the same bytes."""
+    codes = ["country", "category", "visibility", "authorship", "context", "licence"]
+    pq.write_table(
+        records.cast(BUCKET_SCHEMA).combine_chunks(),
+        path,
+        compression="snappy",
+        use_dictionary=codes,
+        write_statistics=["member_id", "country", "written_at"],
+        row_group_size=1 << 20,
+        store_schema=False,
+    )
+
+
+def bucket_root(path: Path, keys: dict[str, bytes]) -> str:
+    """Return the root of a bucket file, computed row by row from the definition."""
+    leaves = []
+    for row in pq.read_table(path).to_pylist():
+        key = keys[row["member_id"]]
+        row["written_at"] = int(pc.cast(pa.scalar(row["written_at"]), pa.int64()).as_py())
+        leaves.append(row["tag"] + record_digest(key, row))
+    return tree_root([hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]).hex()

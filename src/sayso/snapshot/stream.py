@@ -1,0 +1,155 @@
+"""One pass over the content: decide every record, keep the admitted by partition.
+
+Promises: refused text is never written; memory is bounded by BATCH_ROWS, not by the
+content. Does not hash; see `sayso.snapshot.seal`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sayso.decision.content import content_columns
+from sayso.decision.many import batch_masks
+from sayso.decision.repeated import repeated_ids
+from sayso.decision.states import STANDING_BITS, MemberStates
+from sayso.ledger.keys import BUCKETS
+from sayso.snapshot.seal import PARTITION_SCHEMA
+from sayso.snapshot.tally import NO_BUCKET, Tally
+from sayso.tables import Table
+
+# Rows decided at once: about 60 MB of text.
+BATCH_ROWS = 1 << 18
+# Rows that a partition should have: a worker holds about four times its bytes.
+PARTITION_ROWS = 100_000
+
+Progress = Callable[[str, int], None]
+
+
+def partitions_for(rows: int) -> int:
+    """Return a power of two up to BUCKETS, so that partitions are whole buckets."""
+    wanted = max(1, -(-rows // PARTITION_ROWS))
+    return min(BUCKETS, 1 << (wanted - 1).bit_length())
+
+
+class Partitions:
+    """Arrow streams of admitted records, one per range of buckets."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._shift = (BUCKETS // count).bit_length() - 1
+        self._paths = [folder / f"part-{number:04d}.arrows" for number in range(count)]
+        self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+
+    def add(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> None:
+        """Keep some rows of a batch of PARTITION_SCHEMA, copying each once."""
+        part_of = batch["bucket"].to_numpy()[rows] >> self._shift
+        order = np.argsort(part_of, kind="stable")
+        kept = batch.take(pa.array(rows[order]))
+        numbers, starts = np.unique(part_of[order], return_index=True)
+        ends = [*starts[1:].tolist(), len(order)]
+        for part, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
+            self._writer(part).write_batch(kept.slice(start, end - start))
+
+    def _writer(self, part: int) -> pa.ipc.RecordBatchStreamWriter:
+        if part not in self._writers:
+            self._writers[part] = pa.ipc.new_stream(str(self._paths[part]), PARTITION_SCHEMA)
+        return self._writers[part]
+
+    def close(self) -> list[Path]:
+        """Finish and return the files that hold anything."""
+        for writer in self._writers.values():
+            writer.close()
+        return [self._paths[part] for part in sorted(self._writers)]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass needs.
+
+    Attributes:
+        duck: Knows tables `states` (member_id, state, bucket, member) and the content.
+        content: The content.
+        states: What the states mean.
+        rows: Records in the content.
+        buckets: Only the records of these buckets, and those of nobody known; None: all.
+    """
+
+    duck: duckdb.DuckDBPyConnection
+    content: Table
+    states: MemberStates
+    rows: int
+    buckets: frozenset[int] | None = None
+
+
+def run_pass(plan: Pass, tally: Tally, partitions: Partitions, progress: Progress) -> int:
+    """Decide, count and partition; return the latest time that stands in a record.
+
+    Raises:
+        InputError: The content has no record_id.
+        duckdb.Error: The content cannot be read.
+    """
+    integer_ids = pa.types.is_integer(plan.states.ids.type)
+    columns = content_columns(plan.content, integer_ids=integer_ids)
+    id_column = (
+        '"record_id"' if plan.content.has_integers("record_id") else plan.content.id("record_id")
+    )
+    repeated = repeated_ids(plan.duck, plan.content.sql, id_column, plan.rows)
+    plan.duck.register("repeated_ids", pa.table({"record_id": repeated}))
+    flag = (
+        "record_id IS NULL"
+        if not len(repeated)
+        else ("(record_id IS NULL OR record_id IN (FROM repeated_ids))")
+    )
+    where = ""
+    if plan.buckets is not None:
+        plan.duck.register(
+            "chosen", pa.table({"bucket": pa.array(sorted(plan.buckets), pa.int16())})
+        )
+        where = f"WHERE s.bucket IS NULL OR s.bucket = {NO_BUCKET} OR s.bucket IN (FROM chosen)"
+    reader = plan.duck.sql(
+        f"SELECT c.*, {flag} AS repeated, coalesce(s.state, 0) AS state, "
+        "coalesce(s.bucket, -1)::SMALLINT AS bucket, coalesce(s.member, -1)::INTEGER AS member "
+        f"FROM (SELECT {columns}, {plan.content.text('licence')} AS licence, "
+        f"{plan.content.text('text')} AS text FROM {plan.content.sql}) c "
+        f"LEFT JOIN states s USING (member_id) {where}"
+    ).to_arrow_reader(BATCH_ROWS)
+    done = 0
+    for batch in reader:
+        _decide(batch, plan.states, tally, partitions)
+        done += batch.num_rows
+        progress("deciding", done)
+    return done
+
+
+def _decide(
+    batch: pa.RecordBatch, states: MemberStates, tally: Tally, partitions: Partitions
+) -> None:
+    packed = batch["state"].to_numpy()
+    repeated = batch["repeated"].to_numpy(zero_copy_only=False)
+    masks = batch_masks(batch, packed, states, repeated if repeated.any() else None)
+    country = states.country.take(packed & ((1 << STANDING_BITS) - 1))
+    tally.add(batch["bucket"].to_numpy(), country, masks)
+    rows = np.flatnonzero(masks == 0)
+    if len(rows):
+        partitions.add(_as_records(batch, country, states), rows)
+
+
+def _as_records(
+    batch: pa.RecordBatch, country: npt.NDArray[np.int32], states: MemberStates
+) -> pa.RecordBatch:
+    """Return a batch with PARTITION_SCHEMA; its text is shared, not copied."""
+    written = pc.min_element_wise(batch["written_at"], batch["first_seen_at"])
+    made = {
+        "country": pa.array(states.countries).take(pa.array(country)),
+        "written_at": written.cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC")),
+    }
+    arrays = [
+        made[field.name] if field.name in made else batch[field.name].cast(field.type)
+        for field in PARTITION_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=PARTITION_SCHEMA)

@@ -1,0 +1,485 @@
+"""A workspace: the folder in which rulebook, ledger, tables and keys of one platform stand.
+
+Promises: ties the rooms together and holds no policy of its own. Time comes in through
+`clock`, which `sayso.open` and the command line set.
+
+Example:
+    >>> workspace = open_workspace(Path("ws"), clock)      # doctest: +SKIP
+    >>> workspace.choose("7", Choice.OFF).index            # doctest: +SKIP
+    12
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sayso.decision.cells import Cells, tabulate
+from sayso.decision.content import content_columns
+from sayso.decision.explain import Explanation
+from sayso.decision.many import Decisions, decide_many
+from sayso.decision.one import decide
+from sayso.decision.states import MemberStates, microseconds
+from sayso.errors import ConflictError, InputError
+from sayso.facts import find_record, member_facts, standing_of_one
+from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table, seal
+from sayso.ledger.store import Ledger, Receipt, open_ledger
+from sayso.model import (
+    DEFAULT_PURPOSE,
+    EVERY_PURPOSE,
+    Choice,
+    Dated,
+    Facts,
+    Position,
+    Presence,
+    RecordFacts,
+    Rulebook,
+    Source,
+)
+from sayso.publishing import (
+    NO_RULES,
+    TEMPLATES,
+    edit_and_publish,
+    lifting,
+    placing,
+    publish,
+    published,
+    template_files,
+    write_rulebook,
+)
+from sayso.rulebook.civil import COUNTRIES
+from sayso.rulebook.in_force import InForce, in_force
+from sayso.rulebook.parse import load_files
+from sayso.snapshot.build import build, rebuild
+from sayso.snapshot.load import circumstances
+from sayso.snapshot.manifest import load_manifest
+from sayso.snapshot.request import Built, Progress, Request, Rules, Tools, fold_states
+from sayso.tables import connect, open_table, reading
+
+Clock = Callable[[], datetime]
+
+CONFIG_NAME = "sayso.toml"
+_CONFIG = """# A workspace of Sayso. The design's words are in docs/glossary.md.
+
+[database]
+# sqlite:///ledger.db is this folder's own; postgresql://user@host/name for a service.
+url = {url}
+
+[log]
+# Names the log in checkpoints; choose it once.
+origin = {origin}
+"""
+FOLDERS = ("rulebook", "segments", "tables", "log", "keys")
+
+
+@dataclass
+class Workspace:
+    """One platform's workspace. Use `open_workspace`, or `sayso.open`.
+
+    Attributes:
+        path: The folder.
+        clock: Gives the present as an aware instant.
+        progress: Told of long work.
+    """
+
+    path: Path
+    ledger: Ledger
+    clock: Clock
+    progress: Progress = lambda _stage, _rows: None
+
+    def close(self) -> None:
+        """Release the database."""
+        self.ledger.close()
+
+    def _now_us(self) -> int:
+        return microseconds(self.clock())
+
+    def _at(self, at: datetime | None) -> datetime:
+        return self.clock() if at is None else at
+
+    # ---- rulebook ----
+
+    def rules(self, known: int | None = None) -> Rules:
+        """Return the last rulebook published below `known`; an empty one before the first."""
+        return published(self.ledger, self.ledger.known(known))
+
+    def draft_files(self) -> dict[str, str]:
+        """Return the rulebook's files as they stand in the folder, published or not."""
+        return load_files(self.path / "rulebook")
+
+    def publish(self, files: Mapping[str, str] | None = None) -> tuple[Receipt, Rulebook]:
+        """Publish the drafts, or `files`; see `sayso.publishing.publish`."""
+        wanted = self.draft_files() if files is None else files
+        return publish(self.ledger, wanted, self._now_us())
+
+    def place_hold(
+        self,
+        scope: str,
+        *,
+        begins: Dated,
+        placed_by: str,
+        asked_by: str = "",
+        ordered_by: str = "",
+        purposes: tuple[str, ...] = (DEFAULT_PURPOSE,),
+        condition: str = "",
+        source: Source | None = None,
+        hold_id: str | None = None,
+    ) -> tuple[str, Receipt]:
+        """Place a hold and publish it in one step; return its id and entry."""
+        edit, names = placing(
+            hold_id, scope, purposes=purposes, begins=begins, placed_by=placed_by,
+            asked_by=asked_by, ordered_by=ordered_by, condition=condition, source=source,
+        )  # fmt: skip
+        receipt = edit_and_publish(self.ledger, self.path / "rulebook", self._now_us(), edit)
+        return names[-1], receipt
+
+    def lift_hold(
+        self, hold_id: str, *, lifted: Dated, source: Source | None, position: Position
+    ) -> Receipt:
+        """Lift a hold, in one step with publishing it.
+
+        Raises:
+            InputError: There is no such hold, or it was lifted before.
+            RefusedError: It was ordered, and who ordered it has not approved.
+        """
+        edit = lifting(hold_id, lifted=lifted, source=source, position=position)
+        return edit_and_publish(self.ledger, self.path / "rulebook", self._now_us(), edit)
+
+    def in_force(
+        self, purpose: str = DEFAULT_PURPOSE, at: datetime | None = None, known: int | None = None
+    ) -> InForce:
+        """Return what is in force for a purpose."""
+        return in_force(self.rules(known).book, purpose, self._at(at))
+
+    def cells(
+        self, purpose: str = DEFAULT_PURPOSE, at: datetime | None = None, known: int | None = None
+    ) -> Cells:
+        """Return what is in force, tabulated."""
+        return tabulate(self.in_force(purpose, at, known))
+
+    # ---- ledger ----
+
+    def choose(
+        self,
+        member: str | int,
+        choice: Choice | str,
+        *,
+        purpose: str = DEFAULT_PURPOSE,
+        effective_at: datetime | None = None,
+        country: str | None = None,
+        channel: str | None = None,
+        setting_version: str | None = None,
+    ) -> Receipt:
+        """Record what a member said; durable when this returns.
+
+        Raises:
+            InputError: The choice, purpose or country is not one.
+            RefusedError: The member was erased.
+        """
+        said = _choice(choice)
+        if purpose == EVERY_PURPOSE and said is not Choice.OFF:
+            raise InputError("purpose '*' goes only with off", hint="name the purpose")
+        if purpose != EVERY_PURPOSE and purpose not in self.rules().book.purposes:
+            raise InputError(
+                f"unknown purpose '{purpose}'",
+                hint=f"use one of {', '.join(self.rules().book.purposes)} or, with off, *",
+            )
+        if country is not None and country not in COUNTRIES:
+            raise InputError(f"unknown country '{country}'", hint="give an ISO 3166-1 code")
+        for what, text in (("channel", channel), ("setting version", setting_version)):
+            _text(what, text)
+        now_us = self._now_us()
+        receipt = self.ledger.append_choice(
+            member_id(member), purpose, said,
+            effective_us=now_us if effective_at is None else microseconds(effective_at),
+            recorded_us=now_us, country=country, channel=channel, setting_version=setting_version,
+        )  # fmt: skip
+        seal(self.ledger, now_us)
+        return receipt
+
+    def ingest(self, kind: str, path: Path) -> Ingested:
+        """Take a file of members, choices or notices: whole, or not at all."""
+        if kind == "choices":
+            return ingest_choices(self.ledger, path, self._now_us(), progress=self.progress)
+        return ingest_table(self.ledger, kind, path, self._now_us(), progress=self.progress)
+
+    def erase(self, member: str | int) -> Receipt:
+        """Delete a member's key and the head's payloads; they are refused for ever."""
+        return self.ledger.erase(member_id(member), self._now_us())
+
+    # ---- decisions ----
+
+    def decide(
+        self,
+        member: str | int,
+        record: RecordFacts | None = None,
+        *,
+        purpose: str = DEFAULT_PURPOSE,
+        at: datetime | None = None,
+        known: int | None = None,
+        members: Path | None = None,
+    ) -> Explanation:
+        """Return the decision about one member, or one of their records, explained."""
+        return self._explain(member_id(member), None, record, purpose, self._at(at), known, members)
+
+    def explain(
+        self,
+        member: str | int,
+        record_id: str | None = None,
+        *,
+        content: Path | None = None,
+        purpose: str = DEFAULT_PURPOSE,
+        at: datetime | None = None,
+        known: int | None = None,
+        members: Path | None = None,
+    ) -> Explanation:
+        """Explain a member's part of the decision, or that of one record in `content`.
+
+        Raises:
+            InputError: The content has no such record of this member.
+        """
+        who, record = member_id(member), None
+        if record_id is not None:
+            if content is None:
+                raise InputError("a record needs the content it stands in", hint="add --content")
+            record = find_record(content, who, record_id)
+        return self._explain(who, record_id, record, purpose, self._at(at), known, members)
+
+    def _explain(
+        self,
+        who: str,
+        record_id: str | None,
+        record: RecordFacts | None,
+        purpose: str,
+        at: datetime,
+        known: int | None,
+        members: Path | None,
+    ) -> Explanation:
+        size = self.ledger.known(known)
+        current = in_force(self.rules(size).book, purpose, at)
+        standing, notices = standing_of_one(
+            self.ledger, who, purpose, microseconds(at), size, members
+        )
+        facts = member_facts(standing, notices, current)
+        return Explanation(
+            decision=decide(Facts(at, facts, record)),
+            member=who,
+            record=record_id,
+            purpose=purpose,
+            jurisdiction=facts.jurisdiction if facts.presence is Presence.KNOWN else None,
+            choice=facts.choice,
+            at=at,
+            known=size,
+        )
+
+    def states(
+        self,
+        *,
+        purpose: str = DEFAULT_PURPOSE,
+        at: datetime | None = None,
+        known: int | None = None,
+        members: Path | None = None,
+        integer_ids: bool = False,
+        content_ids: pa.ChunkedArray | None = None,
+    ) -> MemberStates:
+        """Return every member's state, ready for `sayso.decision.decide_many`."""
+        size = self.ledger.known(known)
+        cells = self.cells(purpose, at, size)
+        with connect() as duck, reading(members or "the workspace's tables"):
+            table = open_table(duck, members) if members else None
+            others: tuple[str, ...] = ()
+            if content_ids is not None:
+                duck.register("content_ids", pa.table({"member_id": content_ids.cast(pa.string())}))
+                others = ("content_ids",)
+            return fold_states(
+                self.ledger, duck, cells, size, members=table, integer_ids=integer_ids,
+                others=others,
+            )  # fmt: skip
+
+    def decide_many(
+        self,
+        content: pa.Table | Path | str | duckdb.DuckDBPyRelation,
+        *,
+        purpose: str = DEFAULT_PURPOSE,
+        at: datetime | None = None,
+        known: int | None = None,
+        members: Path | None = None,
+    ) -> Decisions:
+        """Return the decision of every record of `content`, in its order."""
+        table = content if isinstance(content, pa.Table) else _content_table(content)
+        column = table["member_id"] if "member_id" in table.column_names else None
+        integer_ids = column is not None and pa.types.is_integer(column.type)
+        states = self.states(
+            purpose=purpose, at=at, known=known, members=members, integer_ids=integer_ids,
+            content_ids=column,
+        )  # fmt: skip
+        return decide_many(table, states)
+
+    # ---- snapshots ----
+
+    def build(
+        self,
+        content: Path | str,
+        out: Path | str,
+        *,
+        members: Path | None = None,
+        purpose: str = DEFAULT_PURPOSE,
+        at: datetime | None = None,
+        known: int | None = None,
+    ) -> Built:
+        """Build a snapshot; see `sayso.snapshot.build`."""
+        size = self.ledger.known(known)
+        request = Request(purpose, self._at(at), size, Path(content), members, Path(out))
+        rules = self._rules_for(purpose, size)
+        return build(self._tools(), rules, request)
+
+    def rebuild(
+        self,
+        base: Path | str,
+        out: Path | str,
+        *,
+        content: Path | None = None,
+        members: Path | None = None,
+        at: datetime | None = None,
+        known: int | None = None,
+    ) -> Built:
+        """Build again after changes, taking over what cannot have changed."""
+        base = Path(base)
+        old = load_manifest(base)
+        size = self.ledger.known(known)
+        source = content or circumstances(base, "content")
+        if source is None:
+            raise InputError(
+                "the base does not say which content it was made from", hint="add --content"
+            )
+        if members is None:
+            members = circumstances(base, "members")
+        request = Request(old.purpose, self._at(at), size, source, members, Path(out))
+        rules = self._rules_for(old.purpose, size)
+        return rebuild(self._tools(), rules, request, base, self.rules(old.rulebook.entry + 1))
+
+    def _rules_for(self, purpose: str, known: int) -> Rules:
+        rules = self.rules(known)
+        if rules is NO_RULES:
+            raise InputError("no rulebook was published by then", hint="give a larger --known")
+        if purpose not in rules.book.purposes:
+            raise InputError(
+                f"unknown purpose '{purpose}'", hint=f"use one of {', '.join(rules.book.purposes)}"
+            )
+        return rules
+
+    def _tools(self) -> Tools:
+        return Tools(self.ledger, self._now_us(), progress=self.progress)
+
+
+# ---- making and opening -----------------------------------------------------------------
+
+
+def init_workspace(
+    path: Path, clock: Clock, *, template: str | None = None, url: str = "sqlite:///ledger.db"
+) -> Workspace:
+    """Make a workspace and publish its rulebook.
+
+    Raises:
+        ConflictError: There is one.
+        InputError: There is no such template.
+    """
+    if template is not None and template not in TEMPLATES:
+        raise InputError(f"unknown template '{template}'", hint=f"use {', '.join(TEMPLATES)}")
+    if (path / CONFIG_NAME).exists():
+        raise ConflictError(f"'{path}' is a workspace already", hint="choose another folder")
+    files = template_files(template or "empty")
+    if (path / "rulebook").is_dir() and not load_files(path / "rulebook").items() <= files.items():
+        raise ConflictError(f"'{path}' holds another rulebook", hint="choose another folder")
+    for name in FOLDERS:
+        (path / name).mkdir(parents=True, exist_ok=True)
+    (path / "keys").chmod(0o700)
+    write_rulebook(path / "rulebook", files)
+    config = path / ".sayso.toml.tmp"
+    # A JSON string is a TOML string.
+    origin = json.dumps(f"example.org/{path.resolve().name}", ensure_ascii=False)
+    config.write_text(_CONFIG.format(url=json.dumps(url), origin=origin), encoding="utf-8")
+    ledger = open_ledger(_url(url, path), path)
+    workspace = Workspace(path, ledger, clock)
+    if ledger.latest("rulebook", ledger.size()) is None:
+        workspace.publish(files)
+    config.rename(path / CONFIG_NAME)  # last: an interrupted init is no workspace
+    return workspace
+
+
+def open_workspace(path: Path, clock: Clock) -> Workspace:
+    """Open a workspace.
+
+    Raises:
+        InputError: There is none, or `sayso.toml` cannot be read.
+        UnavailableError: Its database did not answer.
+    """
+    config = path / CONFIG_NAME
+    if not config.is_file():
+        raise InputError(
+            f"no workspace in '{path}'",
+            hint="run 'sayso init DIR', or name one with --workspace or SAYSO_WORKSPACE",
+        )
+    try:
+        settings = tomllib.loads(config.read_text(encoding="utf-8"))
+        url = settings["database"]["url"]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise InputError(f"'{config}' cannot be read", hint="give [database] a url") from None
+    return Workspace(path, open_ledger(_url(str(url), path), path), clock)
+
+
+def _url(url: str, path: Path) -> str:
+    """Return the URL with a relative SQLite file made relative to the workspace."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return url
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return f"sqlite:///{(path / parsed.database).resolve()}"
+    return url
+
+
+def member_id(member: str | int) -> str:
+    """Return an id as canonical text; 7 equals "7".
+
+    Raises:
+        InputError: It is empty, or is no text that every database holds.
+    """
+    text = _text("member id", str(member))
+    if not text:
+        raise InputError("the member id is empty")
+    return text
+
+
+def _text(what: str, text: str | None) -> str:
+    """Return text that has UTF-8 bytes and no NUL, which PostgreSQL does not take."""
+    value = text or ""
+    if "\x00" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise InputError(f"the {what} is no text", hint="give UTF-8 without NUL")
+    return value
+
+
+def _choice(choice: Choice | str) -> Choice:
+    try:
+        said = Choice(choice)
+    except ValueError:
+        said = Choice.UNSET
+    if said is Choice.UNSET:
+        raise InputError(f"unknown choice '{choice}'", hint="use on, off or deferred")
+    return said
+
+
+def _content_table(content: Path | str | duckdb.DuckDBPyRelation) -> pa.Table:
+    if isinstance(content, duckdb.DuckDBPyRelation):
+        return content.to_arrow_table()
+    with connect() as con, reading(content):
+        table = open_table(con, Path(content))
+        integer_ids = table.has_integers("member_id")
+        columns = content_columns(table, integer_ids=integer_ids)
+        return con.sql(f"SELECT {columns} FROM {table.sql}").to_arrow_table()

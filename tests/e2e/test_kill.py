@@ -1,0 +1,37 @@
+"""A handful of kills; `tests/soak/test_kills.py` has two hundred."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.kills import (
+    Appends,
+    Builds,
+    Imports,
+    Ingests,
+    Inits,
+    Members,
+    Rebuilds,
+    Trial,
+    WorkerBuilds,
+)
+
+FEW: tuple[tuple[type[Trial], int], ...] = (
+    (Appends, 3), (Ingests, 3), (Members, 2), (Imports, 1), (Builds, 2), (WorkerBuilds, 2),
+    (Rebuilds, 1), (Inits, 1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "times"), FEW, ids=lambda value: getattr(value, "name", None))
+def test_killed_on_sqlite(tmp_path: Path, kind: type[Trial], times: int) -> None:
+    toll = kind(tmp_path, "sqlite:///ledger.db").run(times)
+    assert toll.killed + toll.finished == times
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("kind", "times"), FEW[:2], ids=lambda value: getattr(value, "name", None))
+def test_killed_on_postgresql(
+    tmp_path: Path, postgres_url: str, kind: type[Trial], times: int
+) -> None:
+    toll = kind(tmp_path, postgres_url).run(times)
+    assert toll.killed + toll.finished == times
