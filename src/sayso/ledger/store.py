@@ -172,6 +172,21 @@ class Ledger:
         finally:
             os.close(descriptor)
 
+    def write_ahead(self) -> None:
+        """Put a new SQLite file into write-ahead mode, which the file then keeps.
+
+        SQLite does not wait for others while it changes the mode (its busy handler is not
+        asked), so of several who open a new ledger at once one changes it, the rest wait here.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        mode = sa.text("PRAGMA journal_mode")
+        with self._told(), self.engine.connect() as con:
+            if con.execute(mode).scalar_one() == "wal":
+                return
+        with self._told(), self._writers_lock(), self.engine.connect() as con:
+            con.connection.execute("PRAGMA journal_mode = WAL")
+
     @staticmethod
     def reserve(con: sa.Connection, rows: int) -> int:
         """Take the next `rows` indexes and return the first; only inside `writing`."""
@@ -400,6 +415,7 @@ def open_ledger(url: str, folder: Path) -> Ledger:
         )
     ledger = Ledger(engine, folder)
     try:
+        ledger.write_ahead()
         schema.migrate(ledger)
     except engine.dialect.dbapi.ProgrammingError as error:  # type: ignore[union-attr]
         raise InputError(
@@ -417,7 +433,6 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         # The driver's own BEGIN comes too late for reads; ours below is explicit.
         connection.isolation_level = None
         for pragma in (
-            "journal_mode = WAL",
             "synchronous = FULL",
             "secure_delete = ON",
             f"busy_timeout = {BUSY_SECONDS * 1000}",

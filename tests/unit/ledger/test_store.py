@@ -267,7 +267,7 @@ def test_a_file_that_is_no_database_is_an_integrity_failure(folder: Path) -> Non
 
 
 def test_several_processes_open_a_fresh_database_at_once(ledger_url: str, folder: Path) -> None:
-    together(open_fresh, [(ledger_url, folder)] * 4)
+    together(open_fresh, [(ledger_url, folder)] * 12)
     ledger = open_ledger(ledger_url, folder)
     with ledger.reading() as con:
         rows = con.execute(sa.select(schema.head)).all()
