@@ -71,7 +71,9 @@ def content(ids: np.ndarray, rows: int, seed: int = 2) -> pa.Table:
             "category": coded(("post", "comment", "profile", "message"), [0.4, 0.3, 0.2, 0.1]),
             "visibility": coded(("public", "members", "private"), [0.8, 0.15, 0.05]),
             "authorship": coded(("own", "edited", "shared"), [0.9, 0.05, 0.05]),
-            "mentions": pa.array(np.zeros(rows, np.int8)),
+            "mentions": pa.ListArray.from_arrays(
+                np.zeros(rows + 1, np.int32), pa.array([], pa.string())
+            ),
             "written_at": pa.array(written).cast(pa.timestamp("us")),
         }
     )

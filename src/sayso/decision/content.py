@@ -21,7 +21,7 @@ from sayso.tables import Table, connect, open_table, reading, relation_table
 CODES = ("category", "visibility", "authorship", "context")
 TIMES = ("written_at", "first_seen_at", "deleted_at")
 # An unreadable deletion time: the record counts as deleted since always.
-DELETED_ALWAYS = "TIMESTAMP '1970-01-01'"
+DELETED_ALWAYS = "TIMESTAMP '0001-01-01'"
 
 
 def content_columns(table: Table, *, integer_ids: bool) -> str:
@@ -123,7 +123,9 @@ def _direct(table: pa.Table, *, integer_ids: bool) -> pa.Table | None:
         if not (pa.types.is_timestamp(column.type) and column.type.unit == "us"):
             return None
         columns[name] = column
-    columns["mentions"] = _mentions(table)
+    if (mentions := _mentions(table)) is None:
+        return None
+    columns["mentions"] = mentions
     if any(pa.types.is_string(columns[n].type) for n in ("record_id", "member_id")) and _has_empty(
         columns
     ):
@@ -140,14 +142,12 @@ def _has_empty(columns: dict[str, pa.ChunkedArray | pa.Array]) -> bool:
     )
 
 
-def _mentions(table: pa.Table) -> pa.Array:
+def _mentions(table: pa.Table) -> pa.Array | None:
+    """Return 0 nobody, 1 somebody, 2 unknown; None for what only SQL reads."""
     rows = table.num_rows
     if "mentions" not in table.column_names or table["mentions"].null_count == rows:
         return pa.array(np.full(rows, 2, np.int8))
-    if table["mentions"].type == pa.int8():  # content that was normalised before
-        codes = pc.fill_null(table["mentions"], 2).to_numpy()
-        return pa.array(np.where((codes < 0) | (codes > 1), 2, codes).astype(np.int8))
     if not pa.types.is_list(table["mentions"].type):
-        return pa.array(np.full(rows, 2, np.int8))
+        return None
     lengths = pc.fill_null(pc.list_value_length(table["mentions"]), -1).to_numpy()
     return pa.array(np.where(lengths < 0, 2, lengths > 0).astype(np.int8))

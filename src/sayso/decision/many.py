@@ -25,8 +25,9 @@ from sayso.decision.content import as_content
 from sayso.decision.probe import ProbeTable
 from sayso.decision.repeated import repeated_rows
 from sayso.decision.states import (
-    AGE_OFFSET_SECONDS,
+    CALENDAR_US,
     STANDING_BITS,
+    Codes,
     MemberStates,
     codes_of,
     microseconds,
@@ -46,10 +47,11 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 STANDING_MASK = (1 << STANDING_BITS) - 1
+FULL = (1 << 64) - 1
 # A missing time: later than any instant, so that the comparison with `at` refuses it.
 NEVER_US = np.iinfo(np.int64).max
 # Texts looked up at once.
-TEXT_ROWS = 1 << 20
+TEXT_ROWS = 1 << 18
 # Rows classified at once; see probe.STEP_ROWS.
 BATCH_ROWS = 1 << 16
 
@@ -252,7 +254,7 @@ def _what_codes(batch: pa.RecordBatch, states: MemberStates) -> npt.NDArray[np.i
     return code
 
 
-def _context_codes(column: pa.Array, contexts: tuple[str | None, ...]) -> npt.NDArray[np.uint8]:
+def _context_codes(column: pa.Array, contexts: tuple[str | None, ...]) -> Codes:
     named = tuple(context for context in contexts[:-2] if context is not None)
     codes = codes_of(column, named)
     # codes_of gives len(named) to other and null alike; null is one place further. A null may
@@ -274,9 +276,11 @@ def _when_codes(
     written = times_of(batch["written_at"])
     if batch["first_seen_at"].null_count < batch.num_rows:
         written = np.minimum(written, times_of(batch["first_seen_at"]))
-    unknown = written > at_us
+    # Unsigned, one comparison finds what is missing, after `at`, or before the calendar.
+    since = written.view(np.uint64) - np.uint64(CALENDAR_US & FULL)
+    unknown = since > np.uint64(at_us - CALENDAR_US)
     # Floored seconds compare exactly with a bound that is a whole second.
-    minor = written // 1_000_000 + AGE_OFFSET_SECONDS < packed >> STANDING_BITS
+    minor = (since // np.uint64(1_000_000)).view(np.int64) + 1 < packed >> STANDING_BITS
     when = (minor & ~unknown).astype(np.int32) << 4
     when |= unknown.astype(np.int32) << 2
     if (states.earliest_us > np.iinfo(np.int64).min).any():

@@ -4,8 +4,8 @@ Promises: the member's part of every decision, computed from `sayso.decision.one
 cells, as one 64-bit state per member. Does not look at records.
 
 A state packs, from the low bits up: the *standing* (20 bits: an index of the distinct pairs
-of country and member mask) and the second at which the member comes of age (offset so that
-it is never negative; 0 where no age is known or asked). State 0 is a member of whom
+of country and member mask) and the second at which the member comes of age (counted from 1 at
+the beginning of the calendar; 0 where no age is known or asked). State 0 is a member of whom
 nothing is known.
 """
 
@@ -24,11 +24,14 @@ from sayso.model import Choice, Country, Presence, Status
 from sayso.rulebook.midnights import last_midnights
 
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint8] | npt.NDArray[np.int32]
 
 STANDING_BITS = 20
-# Seconds from 1970 reach from year 1 to 9999 within 2^38; the offset keeps them positive.
-AGE_OFFSET_SECONDS = 1 << 37
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The calendar begins here, in microseconds since 1970; nothing was written before.
+CALENDAR_US = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+# From year 1 to 9999 a coming of age is within 2^39 seconds of this; 0 stays free.
+AGE_OFFSET_SECONDS = 1 - CALENDAR_US // 1_000_000
 # Stands where a country is unknown, in counts by country.
 UNKNOWN_COUNTRY = "unknown"
 
@@ -74,23 +77,27 @@ def microseconds(instant: datetime) -> int:
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
-def codes_of(column: pa.Array | pa.ChunkedArray, names: tuple[str, ...]) -> npt.NDArray[np.uint8]:
-    """Return the index of each value in `names`; null and anything else is len(names)."""
+def codes_of(column: pa.Array | pa.ChunkedArray, names: tuple[str, ...]) -> Codes:
+    """Return the index of each value in `names`; null and anything else is len(names).
+
+    Bytes where they hold one code more than these, else 32 bits.
+    """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(array, pa.ChunkedArray):  # an empty chunked array stays one
         array = pa.array([], column.type)
     unknown = len(names)
+    kind = np.uint8 if unknown + 1 < 1 << 8 else np.int32
     if array.null_count == len(array):
-        return np.full(len(array), unknown, np.uint8)
+        return np.full(len(array), unknown, kind)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     place = {name: index for index, name in enumerate(names)}
     values = [place.get(value, unknown) for value in array.dictionary.to_pylist()]
-    table = np.array([*values, unknown], np.uint8)
+    table = np.array([*values, unknown], kind)
     indices = array.indices
     if indices.null_count:
         indices = pc.fill_null(indices.cast(pa.int64()), len(values))
-    codes: npt.NDArray[np.uint8] = table.take(indices.to_numpy(zero_copy_only=False))
+    codes: Codes = table.take(indices.to_numpy(zero_copy_only=False))
     return codes
 
 
@@ -175,7 +182,7 @@ def _ages(
     age = np.full(len(days), Age.NOT_ASKED, np.int64)
     of_age = np.zeros(len(days), np.int64)
     at_us = microseconds(at)
-    oldest = (date(at.year - OLDEST_YEARS, 1, 1) - EPOCH.date()).days
+    oldest = (date(max(at.year - OLDEST_YEARS, 1), 1, 1) - EPOCH.date()).days
     newest = (date.max - EPOCH.date()).days
     order = np.argsort(country, kind="stable")
     bounds = np.searchsorted(country[order], np.arange(len(countries) + 1))
@@ -191,7 +198,7 @@ def _ages(
         rows, day = rows[day <= newest], day[day <= newest]
         come = _begun(Country(name), day)
         age[rows] = np.where(come * 1_000_000 <= at_us, Age.REACHED, Age.UNDER)
-        of_age[rows] = come + AGE_OFFSET_SECONDS
+        of_age[rows] = np.maximum(come + AGE_OFFSET_SECONDS, 1)
     return age, of_age
 
 

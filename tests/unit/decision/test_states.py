@@ -192,7 +192,6 @@ def test_births_that_the_calendar_does_not_hold(cells: Cells) -> None:
     assert reasons(cells, table) == [(Reason.AGE_UNKNOWN,)] * 3
 
 
-@pytest.mark.xfail(reason="the oldest year is computed as a date, and there is none", strict=True)
 def test_an_instant_in_the_first_years_of_the_calendar() -> None:
     at = datetime(100, 1, 1, tzinfo=UTC)
     early = tabulate(in_force(make_book([make_rule("world")]), DEFAULT_PURPOSE, at))
