@@ -11,6 +11,7 @@ nothing is known.
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -24,7 +25,7 @@ from sayso.model import Choice, Country, Presence, Status
 from sayso.rulebook.midnights import last_midnights
 
 Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.uint8] | npt.NDArray[np.int32]
+Codes = npt.NDArray[np.integer[Any]]
 
 STANDING_BITS = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

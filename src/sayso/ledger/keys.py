@@ -6,8 +6,9 @@ neither tells an id to someone without the workspace's secrets.
 """
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,13 +162,12 @@ class MemberKeys:
             "CREATE OR REPLACE TEMP TABLE member_keys "
             "(member_id VARCHAR, key BLOB, bucket SMALLINT)"
         )
+        read = _sqlite_keys if con.dialect.name == "sqlite" else _keys
         # The driver's own cursor: SQLAlchemy's rows cost three times the query.
         cursor = con.connection.cursor()
         try:
-            among = f" WHERE bucket IN ({', '.join(map(str, sorted(buckets)))})" if buckets else ""
-            cursor.execute(f"SELECT member_id, key, bucket FROM {schema.member_key.name}{among}")
-            while rows := cursor.fetchmany(LOAD_ROWS):
-                duck.register("key_rows", _keys_table(rows))
+            for rows in read(cursor, buckets):
+                duck.register("key_rows", rows)
                 duck.execute("INSERT INTO member_keys FROM key_rows")
                 duck.unregister("key_rows")
         finally:
@@ -217,8 +217,40 @@ class MemberKeys:
         return True
 
 
-def _keys_table(rows: Sequence[Any]) -> pa.Table:
-    ids, keys, buckets = zip(*rows, strict=True)
+def _among(buckets: frozenset[int] | None) -> str:
+    return f"bucket IN ({', '.join(map(str, sorted(buckets)))})" if buckets else "true"
+
+
+def _keys(cursor: Any, buckets: frozenset[int] | None) -> Iterator[pa.Table]:
+    cursor.execute(
+        f"SELECT member_id, key, bucket FROM {schema.member_key.name} WHERE {_among(buckets)}"
+    )
+    while rows := cursor.fetchmany(LOAD_ROWS):
+        ids, keys, numbers = zip(*rows, strict=True)
+        yield _keys_table(ids, keys, numbers)
+
+
+def _sqlite_keys(cursor: Any, buckets: frozenset[int] | None) -> Iterator[pa.Table]:
+    """Read keys by the page, each gathered inside SQLite: half the time of single rows."""
+    page = (
+        f"SELECT member_id, key, bucket FROM {schema.member_key.name} "
+        f"WHERE member_id > ? AND {_among(buckets)} ORDER BY member_id LIMIT {LOAD_ROWS}"
+    )
+    gathered = (
+        "SELECT json_group_array(member_id), group_concat(hex(key), ''), "
+        f"json_group_array(bucket), max(member_id) FROM ({page})"
+    )
+    last = ""
+    while True:
+        ids, keys, numbers, last = cursor.execute(gathered, (last,)).fetchone()
+        if last is None:
+            return
+        raw = bytes.fromhex(keys)
+        one_by_one = [raw[at : at + KEY_BYTES] for at in range(0, len(raw), KEY_BYTES)]
+        yield _keys_table(json.loads(ids), one_by_one, json.loads(numbers))
+
+
+def _keys_table(ids: Sequence[str], keys: Sequence[bytes], buckets: Sequence[int]) -> pa.Table:
     return pa.table(
         [
             pa.array(ids, pa.string()),

@@ -11,6 +11,8 @@ the folder gets its name.
 """
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,7 +51,7 @@ from sayso.snapshot.manifest import (
 )
 from sayso.snapshot.request import Built, Request, Rules, Tools, fold_states
 from sayso.snapshot.seal import Sealed, seal_partition
-from sayso.snapshot.stream import Partitions, Pass, partitions_for, run_pass
+from sayso.snapshot.stream import Partitions, Pass, partitions_for, repeated_in, run_pass
 from sayso.snapshot.tally import NO_BUCKET, Tally, by_country, in_total
 from sayso.snapshot.worker import seal_all
 from sayso.tables import Table, connect, flush, open_table, quoted, reading, sha256_of
@@ -123,20 +125,25 @@ class _Job:
         if request.members is not None:
             with reading(request.members):
                 self.members = open_table(self.duck, request.members)
-        self.tools.progress("digesting the inputs", 0)
-        self.inputs = self._inputs()
+        # A digest takes one thread and no lock: the other stages need not wait for it.
+        self._reader = ThreadPoolExecutor(1)
+        self._digest = self._reader.submit(sha256_of, self.content.paths)
         self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
         self._after: MemberStates | None = None
 
     def close(self) -> None:
         """Let go of the files."""
+        self._reader.shutdown(cancel_futures=True)
         self.duck.close()
 
-    def _inputs(self) -> dict[str, Input]:
+    @cached_property
+    def inputs(self) -> dict[str, Input]:
+        """The files that the snapshot is made from; waits for their digests."""
         request = self.request
+        self.tools.progress("digesting the inputs", 0)
         found = {
             "content": Input(
-                name=request.content.name, sha256=sha256_of(self.content.paths), rows=self.rows
+                name=request.content.name, sha256=self._digest.result(), rows=self.rows
             )
         }
         if self.members is not None and request.members is not None:
@@ -266,12 +273,14 @@ class _Job:
         """Make the buckets named, take the others from `base`, and finish."""
         states = self._after or self._states(self.cells, self.request.known, self.members)
         only = None if len(buckets) == BUCKETS else buckets
+        # Looking for repeats leaves Python alone, and fetching keys leaves the other core alone.
+        repeated = self._reader.submit(repeated_in, self.duck.cursor(), self.content, self.rows)
         keys = self._prepare_keys(states, only)
         tally = Tally(states.countries)
         partitions = Partitions(self.work, partitions_for(self.rows * len(buckets) // BUCKETS))
         with reading(self.request.content):
             run_pass(
-                Pass(self.duck, self.content, states, self.rows, only),
+                Pass(self.duck, self.content, states, repeated.result(), only),
                 tally, partitions, self.tools.progress,
             )  # fmt: skip
         sealed = self._seal(partitions.close(), keys)
@@ -347,11 +356,12 @@ class _Job:
         done = 0
         sealed: list[Sealed] = []
         if self.tools.threads < 2 or self.rows < POOL_ROWS:
-            for part in parts:
-                sealed += seal_partition(part, keys, self.folder)
-                part.unlink()
-                done = sum(one.rows for one in sealed)
-                self.tools.progress("sealing", done)
+            with connect(threads=1) as con:
+                for part in parts:
+                    sealed += seal_partition(con, part, keys, self.folder)
+                    part.unlink()
+                    done = sum(one.rows for one in sealed)
+                    self.tools.progress("sealing", done)
             return sealed
         for results in seal_all(parts, keys, self.folder, self.tools.threads, self.lock):
             sealed += results
@@ -380,6 +390,7 @@ class _Job:
 
     def _finish(self, counts: pa.Table, listed: dict[int, Bucket], written: int) -> Built:
         request, folder = self.request, self.folder
+        inputs = self.inputs
         self.duck.close()
         shutil.rmtree(self.work)
         pq.write_table(counts, folder / COUNTS_NAME)
@@ -392,7 +403,7 @@ class _Job:
             known=request.known,
             rulebook=RulebookPin(digest=self.rules.book.digest, entry=self.rules.entry),
             versions=Versions(semantics=SEMANTICS, tzdata=TZDATA_VERSION),
-            inputs=self.inputs,
+            inputs=inputs,
             counts=total,
             by_country=countries,
             buckets=buckets,

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from sayso.canonical import canonical_json as canonical_json  # noqa: PLC0414 (others ask here)
 from sayso.errors import InputError, IntegrityError
 from sayso.ledger.keys import BUCKETS
 
@@ -135,11 +136,6 @@ class Manifest(_Strict):
     def at_instant(self) -> datetime:
         """The instant asked about, aware UTC."""
         return datetime.fromisoformat(self.at)
-
-
-def canonical_json(value: object) -> bytes:
-    """Return JSON with sorted keys, two spaces, UTF-8 and a final newline."""
-    return (json.dumps(value, sort_keys=True, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def parse_manifest(unverified: bytes) -> Manifest:

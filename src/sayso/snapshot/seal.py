@@ -12,16 +12,17 @@ from pathlib import Path
 from struct import iter_unpack
 from typing import NamedTuple
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sayso.canonical import encode, sql_fields, sql_integer, sql_text
+from sayso.canonical import encode, sql_fields, sql_integer, sql_pieces, sql_text
 from sayso.log import tree_root
 from sayso.snapshot.manifest import bucket_name
-from sayso.tables import connect, flush
+from sayso.tables import flush
 
 Bytes = npt.NDArray[np.uint8]
 HASH_BYTES = 32
@@ -57,17 +58,20 @@ class Sealed(NamedTuple):
     sha256: str
 
 
-def seal_partition(partition: Path, keys: Path, out: Path) -> list[Sealed]:
+def seal_partition(
+    con: duckdb.DuckDBPyConnection, partition: Path, keys: Path, out: Path
+) -> list[Sealed]:
     """Write the bucket files of one partition.
 
     Args:
+        con: Of one thread; a worker keeps it from partition to partition.
         partition: Arrow stream with PARTITION_SCHEMA.
         keys: NumPy file of member keys, shape (members, 32), by member ordinal.
         out: The snapshot in the making.
     """
     with pa.memory_map(str(partition)) as source:
         table = pa.ipc.open_stream(source).read_all().combine_chunks()
-    tags, digests = _hash_rows(table, np.load(keys, mmap_mode="r"))
+    tags, digests = _hash_rows(con, table, np.load(keys, mmap_mode="r"))
     bucket = table["bucket"].to_numpy()
     order = _order(bucket, tags)
     tags = tags[order]
@@ -88,26 +92,32 @@ def seal_partition(partition: Path, keys: Path, out: Path) -> list[Sealed]:
     return sealed
 
 
-def _hash_rows(table: pa.Table, keys: Bytes) -> tuple[Bytes, Bytes]:
+def _hash_rows(con: duckdb.DuckDBPyConnection, table: pa.Table, keys: Bytes) -> tuple[Bytes, Bytes]:
     """Return the tag and the digest of every row, each of shape (rows, 32)."""
     sha256 = hashlib.sha256
     own = fixed_binary(np.ascontiguousarray(keys[table["member"].to_numpy()]))
-    con = connect(threads=1)
     try:
         con.register("records", table.append_column("key", own))
-        fields = [
-            sql_integer("epoch_us(written_at)") if name == "written_at" else sql_text(f'"{name}"')
-            for name in RECORD_COLUMNS.names
-        ]
+        fields = [_sql_field(name, table[name]) for name in RECORD_COLUMNS.names]
         found = con.sql(
             f"SELECT key || encode({sql_fields(TAG_LABEL, [sql_text('record_id')])}) t, "
             f"key || encode({sql_fields(RECORD_LABEL, fields)}) r FROM records"
         ).to_arrow_table()
     finally:
-        con.close()
+        con.unregister("records")
     tags = b"".join([sha256(one).digest() for one in found["t"].to_pylist()])
     digests = b"".join([sha256(one).digest() for one in found["r"].to_pylist()])
     return _matrix(tags), _matrix(digests)
+
+
+def _sql_field(name: str, column: pa.ChunkedArray) -> str:
+    """SQL: one field, as `sql_text` and `sql_integer` write it, or part of the same concat."""
+    if column.null_count == len(column):
+        return "'-,'"
+    if name == "written_at":
+        return sql_integer("epoch_us(written_at)")
+    # Where nothing is null no row need ask, and the outer concat takes the pieces.
+    return sql_text(f'"{name}"') if column.null_count else sql_pieces(f'"{name}"')
 
 
 def _matrix(joined: bytes) -> Bytes:
@@ -165,7 +175,7 @@ def write_bucket(records: pa.Table, path: Path) -> None:
     pq.write_table(
         records.cast(BUCKET_SCHEMA).combine_chunks(),
         path,
-        compression="snappy",
+        compression="lz4",
         use_dictionary=codes,
         write_statistics=["member_id", "country", "written_at"],
         row_group_size=1 << 20,

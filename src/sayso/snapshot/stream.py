@@ -75,15 +75,24 @@ class Pass:
         duck: Knows tables `states` (member_id, state, bucket, member) and the content.
         content: The content.
         states: What the states mean.
-        rows: Records in the content.
+        repeated: The ids that stand more than once; see `repeated_in`.
         buckets: Only the records of these buckets, and those of nobody known; None: all.
     """
 
     duck: duckdb.DuckDBPyConnection
     content: Table
     states: MemberStates
-    rows: int
+    repeated: pa.ChunkedArray
     buckets: frozenset[int] | None = None
+
+
+def repeated_in(duck: duckdb.DuckDBPyConnection, content: Table, rows: int) -> pa.ChunkedArray:
+    """Return the record ids that stand more than once in `rows` records of content."""
+    if "record_id" not in content.types:
+        return pa.chunked_array([], pa.string())  # `run_pass` says so
+    has_integers = content.has_integers("record_id")
+    id_column = '"record_id"' if has_integers else content.id("record_id")
+    return repeated_ids(duck, content.sql, id_column, rows)
 
 
 def run_pass(plan: Pass, tally: Tally, partitions: Partitions, progress: Progress) -> int:
@@ -95,14 +104,10 @@ def run_pass(plan: Pass, tally: Tally, partitions: Partitions, progress: Progres
     """
     integer_ids = pa.types.is_integer(plan.states.ids.type)
     columns = content_columns(plan.content, integer_ids=integer_ids)
-    id_column = (
-        '"record_id"' if plan.content.has_integers("record_id") else plan.content.id("record_id")
-    )
-    repeated = repeated_ids(plan.duck, plan.content.sql, id_column, plan.rows)
-    plan.duck.register("repeated_ids", pa.table({"record_id": repeated}))
+    plan.duck.register("repeated_ids", pa.table({"record_id": plan.repeated}))
     flag = (
         "record_id IS NULL"
-        if not len(repeated)
+        if not len(plan.repeated)
         else ("(record_id IS NULL OR record_id IN (FROM repeated_ids))")
     )
     where = ""

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 
 from sayso.errors import UnavailableError
 from sayso.snapshot.seal import Sealed, seal_partition
+from sayso.tables import connect
 
 
 def seal_all(
@@ -24,7 +25,7 @@ def seal_all(
     """Seal partitions in several processes; yield the results of each, in any order.
 
     Args:
-        partitions: As `seal_partition` takes them.
+        partitions: Each as `seal_partition` takes it.
         keys: The same.
         out: The same.
         workers: How many processes.
@@ -88,7 +89,8 @@ def _ask(worker: subprocess.Popen[str], partition: Path) -> list[Sealed]:
 def serve() -> None:
     """Seal what the parent names, until it closes the pipe."""
     keys, out = Path(sys.argv[1]), Path(sys.argv[2])
-    for line in sys.stdin:
-        sealed = seal_partition(Path(json.loads(line)), keys, out)
-        sys.stdout.write(json.dumps(sealed) + "\n")
-        sys.stdout.flush()
+    with connect(threads=1) as con:
+        for line in sys.stdin:
+            sealed = seal_partition(con, Path(json.loads(line)), keys, out)
+            sys.stdout.write(json.dumps(sealed) + "\n")
+            sys.stdout.flush()
