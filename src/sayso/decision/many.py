@@ -51,7 +51,7 @@ FULL = (1 << 64) - 1
 # A missing time: later than any instant, so that the comparison with `at` refuses it.
 NEVER_US = np.iinfo(np.int64).max
 # Texts looked up at once.
-TEXT_ROWS = 1 << 18
+TEXT_ROWS = 1 << 15
 # Rows classified at once; see probe.STEP_ROWS.
 BATCH_ROWS = 1 << 16
 
@@ -177,30 +177,32 @@ def _states_of(ids: pa.Array, probe: ProbeTable | None) -> Ints:
 def _states_of_texts(ids: pa.ChunkedArray, states: MemberStates, threads: int | None) -> Ints:
     """Look texts up by their hash, and compare them: a hash alone proves nothing."""
     with connect(threads=threads) as con:
-        keys = _hashes(con, states.ids)
+        keys = np.concatenate([np.empty(0, np.int64), *_hash_batches(con, states.ids)])
         ordered = np.sort(keys)
         if not len(keys) or (ordered[1:] == ordered[:-1]).any():  # two members share a hash
             return _states_by_join(con, ids, states)
         table = ProbeTable(keys, np.arange(1, len(keys) + 1))
         packed = np.concatenate([np.zeros(1, np.int64), states.packed])
         found = np.zeros(len(ids), np.int64)
-        for start in range(0, len(ids), TEXT_ROWS):
-            part = ids.slice(start, TEXT_ROWS).combine_chunks()
-            place = table.take(_hashes(con, part))
+        start = 0
+        for hashes in _hash_batches(con, ids):
+            part = ids.slice(start, len(hashes)).combine_chunks()
+            place = table.take(hashes)
             own = pc.equal(part, states.ids.take(pa.array(np.maximum(place - 1, 0))))
             same = pc.fill_null(own, False).to_numpy(zero_copy_only=False)
             found[start : start + len(part)] = packed[np.where(same, place, 0)]
+            start += len(part)
     return found
 
 
-def _hashes(con: duckdb.DuckDBPyConnection, texts: pa.Array) -> Ints:
+def _hash_batches(
+    con: duckdb.DuckDBPyConnection, texts: pa.Array | pa.ChunkedArray
+) -> Iterator[Ints]:
+    """Yield 64-bit hashes of texts, in their order."""
     con.register("texts", pa.table({"id": texts}))
-    try:
-        hashes = con.sql("SELECT hash(id) AS hash FROM texts").to_arrow_table()["hash"]
-    finally:
-        con.unregister("texts")
-    found: Ints = hashes.to_numpy().view(np.int64)
-    return found
+    for batch in con.sql("SELECT hash(id) AS hash FROM texts").to_arrow_reader(TEXT_ROWS):
+        hashes: Ints = batch["hash"].to_numpy().view(np.int64)
+        yield hashes
 
 
 def _states_by_join(

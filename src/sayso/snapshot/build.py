@@ -11,7 +11,7 @@ the folder gets its name.
 """
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -130,6 +130,7 @@ class _Job:
         self._digest = self._reader.submit(sha256_of, self.content.paths)
         self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
         self._after: MemberStates | None = None
+        self._base: Future[list[tuple[int, Path, Bucket]]] = Future()
 
     def close(self) -> None:
         """Let go of the files."""
@@ -184,6 +185,14 @@ class _Job:
     def changed_since(self, old: Manifest, base: Path, old_rules: Rules) -> frozenset[int]:
         """Return the buckets that may differ from `base`; all of them where in doubt."""
         everything = frozenset(range(BUCKETS))
+        self._base = self._reader.submit(lambda: list(verified_buckets(base)))
+        same_moment = (
+            old.at == iso(self.request.at)
+            and old.known <= self.request.known
+            and old_rules.book.digest == self.rules.book.digest
+        )
+        if same_moment:  # needed whatever the answer, and the digests are still being made
+            self._after = self._states(self.cells, self.request.known, self.members)
         same = (
             old.purpose == self.request.purpose
             and old.inputs["content"].sha256 == self.inputs["content"].sha256
@@ -195,26 +204,18 @@ class _Job:
         )
         if not same:
             return everything
-        if self._only_choices_are_new(old, old_rules):
+        if same_moment and old.inputs == self.inputs:  # choices and erasures came, nothing else
             return self._buckets_of(self._said_since(old.known))
         old_cells = tabulate(in_force(old_rules.book, old.purpose, old.at_instant))
         if not self._same_record_part(old_cells):
             return everything
         before = self._states(old_cells, old.known, None)
+        # INVARIANT: the last fold is the one that is built; it leaves its erased members.
         self._after = self._states(self.cells, self.request.known, self.members)
         # Erasures count at every known: both sides hold them, and the base may not.
         erased = self.duck.sql("SELECT member_id FROM erased_members").to_arrow_table()
         changed = _changed(self.duck, before, self._after)
         return self._buckets_of(changed) | self._buckets_of(erased)
-
-    def _only_choices_are_new(self, old: Manifest, old_rules: Rules) -> bool:
-        """Whether nothing but choices and erasures came between the two builds."""
-        return (
-            old.at == iso(self.request.at)
-            and old.known <= self.request.known
-            and old_rules.book.digest == self.rules.book.digest
-            and old.inputs == self.inputs
-        )
 
     def _said_since(self, known: int) -> pa.Table:
         """Return the ids of members who chose, or were erased, since `known`."""
@@ -377,7 +378,7 @@ class _Job:
         Raises:
             IntegrityError: A file of the base is not the one that its manifest lists.
         """
-        for number, path, bucket in verified_buckets(base):
+        for number, path, bucket in self._base.result():
             if number not in buckets:
                 link(path, self.folder / bucket.file)
                 listed[number] = bucket

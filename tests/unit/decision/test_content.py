@@ -253,7 +253,7 @@ def test_a_deletion_that_cannot_be_read_is_one() -> None:
     assert found[0] is None
     assert found[1] == found[3] == datetime(1, 1, 1)  # noqa: DTZ001
     assert found[2] == NAIVE
-    assert column("deleted_at", pa.array([1762099200])) == [datetime(1970, 1, 1)]  # noqa: DTZ001
+    assert column("deleted_at", pa.array([1762099200])) == [datetime(1, 1, 1)]  # noqa: DTZ001
 
 
 # ---- mentions ---------------------------------------------------------------------------

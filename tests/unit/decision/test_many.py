@@ -89,7 +89,9 @@ def test_members_are_found_by_id(cells: Cells, *, integer_ids: bool) -> None:
 def test_texts_whose_hashes_meet(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hash alone proves nothing: with one hash for all, the join answers."""
     states = states_of(cells, ["a", "b"], integer_ids=False)
-    monkeypatch.setattr(many, "_hashes", lambda _con, texts: np.zeros(len(texts), np.int64))
+    monkeypatch.setattr(
+        many, "_hash_batches", lambda _con, texts: iter([np.zeros(len(texts), np.int64)])
+    )
     found = decide_many(content(pa.array(["b", "x", None, "a"])), states)
     assert found.allow.tolist() == [True, False, False, True]
     alone = states_of(cells, ["a"], integer_ids=False)
