@@ -30,7 +30,7 @@ from sayso.ledger.ingest import MEMBERS, NOTICES
 from sayso.ledger.keys import BUCKETS, KEY_BYTES
 from sayso.ledger.store import temporary_name
 from sayso.log import root_of
-from sayso.model import SEMANTICS
+from sayso.model import SEMANTICS, Reason
 from sayso.rulebook.civil import TZDATA_VERSION
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot import card
@@ -130,6 +130,7 @@ class _Job:
         self._digest = self._reader.submit(sha256_of, self.content.paths)
         self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
         self._after: MemberStates | None = None
+        self._has_single_ids = False
         self._base: Future[list[tuple[int, Path, Bucket]]] = Future()
 
     def close(self) -> None:
@@ -204,6 +205,8 @@ class _Job:
         )
         if not same:
             return everything
+        # The same content: what the base found about its ids holds.
+        self._has_single_ids = str(Reason.RECORD_UNKNOWN) not in old.counts.reasons
         if same_moment and old.inputs == self.inputs:  # choices and erasures came, nothing else
             return self._buckets_of(self._said_since(old.known))
         old_cells = tabulate(in_force(old_rules.book, old.purpose, old.at_instant))
@@ -275,7 +278,7 @@ class _Job:
         states = self._after or self._states(self.cells, self.request.known, self.members)
         only = None if len(buckets) == BUCKETS else buckets
         # Looking for repeats leaves Python alone, and fetching keys leaves the other core alone.
-        repeated = self._reader.submit(repeated_in, self.duck.cursor(), self.content, self.rows)
+        repeated = self._reader.submit(self._repeated)
         keys = self._prepare_keys(states, only)
         tally = Tally(states.countries)
         partitions = Partitions(self.work, partitions_for(self.rows * len(buckets) // BUCKETS))
@@ -290,6 +293,12 @@ class _Job:
         if base is not None and only is not None:
             counts = self._take_over(base, buckets, counts, listed)
         return self._finish(counts, dict(sorted(listed.items())), len(sealed))
+
+    def _repeated(self) -> pa.ChunkedArray:
+        """Return the record ids that stand more than once."""
+        if self._has_single_ids:
+            return pa.chunked_array([], pa.string())
+        return repeated_in(self.duck.cursor(), self.content, self.rows)
 
     def _prepare_keys(self, states: MemberStates, only: frozenset[int] | None) -> Path:
         """Leave table `states` (member_id, state, bucket, member) and a file of keys.
