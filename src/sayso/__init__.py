@@ -12,31 +12,47 @@ Example:
 
 import os
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from sayso.snapshot.load import load_dataset
-from sayso.workspace import Workspace, init_workspace, open_workspace
+if TYPE_CHECKING:
+    from sayso.snapshot.load import load_dataset
+    from sayso.workspace import Workspace
 
 __all__ = ["Workspace", "__version__", "init", "load_dataset", "open"]
 __version__ = version("sayso")
 
+# Fetched on first use: the rooms that prove and verify start without the engines.
+_ROOMS = {"Workspace": "sayso.workspace", "load_dataset": "sayso.snapshot.load"}
 
-def init(path: str | os.PathLike[str], *, template: str | None = None) -> Workspace:
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'sayso' has no attribute '{name}'")
+    return getattr(import_module(_ROOMS[name]), name)
+
+
+def init(path: str | os.PathLike[str], *, template: str | None = None) -> "Workspace":
     """Make a workspace in a folder and publish its rulebook, with the system's clock.
 
     Raises:
         ConflictError: There is one.
         InputError: There is no such template.
     """
+    from sayso.workspace import init_workspace  # noqa: PLC0415
+
     return init_workspace(Path(path), lambda: datetime.now(UTC), template=template)
 
 
-def open(path: str | os.PathLike[str]) -> Workspace:  # noqa: A001  the design's word
+def open(path: str | os.PathLike[str]) -> "Workspace":  # noqa: A001  the design's word
     """Open the workspace in a folder, with the system's clock.
 
     Raises:
         InputError: There is none.
         UnavailableError: Its database did not answer.
     """
+    from sayso.workspace import open_workspace  # noqa: PLC0415
+
     return open_workspace(Path(path), lambda: datetime.now(UTC))

@@ -38,6 +38,12 @@ def standing_of_one(
     with ledger.reading() as con:
         if ledger.keys.is_erased(con, who):
             return standing_of((), (), at_us, erased=True), ()
+    return ledger.steadily(lambda: _read_one(ledger, who, purpose, at_us, known, members))
+
+
+def _read_one(
+    ledger: Ledger, who: str, purpose: str, at_us: int, known: int, members: Path | None
+) -> tuple[Standing, tuple[datetime, ...]]:
     with connect() as duck, reading(members or "the workspace's tables"):
         table = open_table(duck, members) if members else None
         load_tables(ledger, duck, known, table)

@@ -10,9 +10,8 @@ Example:
 """
 
 import json
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from sayso.decision.explain import Explanation
 from sayso.decision.many import Decisions, decide_many
 from sayso.decision.one import decide
 from sayso.decision.states import MemberStates, microseconds
+from sayso.erasure import Erasure, erase, reapply, resume
 from sayso.errors import ConflictError, InputError
 from sayso.facts import find_record, member_facts, standing_of_one
 from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table, seal
@@ -53,9 +53,18 @@ from sayso.publishing import (
     template_files,
     write_rulebook,
 )
+from sayso.retention import (
+    DEFAULTS,
+    Deleted,
+    Due,
+    Retention,
+    apply_retention,
+    what_is_due,
+)
 from sayso.rulebook.civil import COUNTRIES
 from sayso.rulebook.in_force import InForce, in_force
 from sayso.rulebook.parse import load_files
+from sayso.settings import CONFIG_NAME, load_settings, settings_text
 from sayso.snapshot.build import build, rebuild
 from sayso.snapshot.load import circumstances
 from sayso.snapshot.manifest import load_manifest
@@ -64,17 +73,6 @@ from sayso.tables import connect, open_table, reading
 
 Clock = Callable[[], datetime]
 
-CONFIG_NAME = "sayso.toml"
-_CONFIG = """# A workspace of Sayso. The design's words are in docs/glossary.md.
-
-[database]
-# sqlite:///ledger.db is this folder's own; postgresql://user@host/name for a service.
-url = {url}
-
-[log]
-# Names the log in checkpoints; choose it once.
-origin = {origin}
-"""
 FOLDERS = ("rulebook", "segments", "tables", "log", "keys")
 
 
@@ -85,12 +83,14 @@ class Workspace:
     Attributes:
         path: The folder.
         clock: Gives the present as an aware instant.
+        retention: How long each kind of data is kept.
         progress: Told of long work.
     """
 
     path: Path
     ledger: Ledger
     clock: Clock
+    retention: Retention = field(default_factory=lambda: DEFAULTS)
     progress: Progress = lambda _stage, _rows: None
 
     def close(self) -> None:
@@ -209,9 +209,23 @@ class Workspace:
             return ingest_choices(self.ledger, path, self._now_us(), progress=self.progress)
         return ingest_table(self.ledger, kind, path, self._now_us(), progress=self.progress)
 
-    def erase(self, member: str | int) -> Receipt:
-        """Delete a member's key and the head's payloads; they are refused for ever."""
-        return self.ledger.erase(member_id(member), self._now_us())
+    def erase(self, member: str | int, *, copies: Sequence[Path] = ()) -> Erasure:
+        """Erase a member everywhere; see `sayso.erasure.erase`."""
+        return erase(
+            self.ledger, member_id(member), self._now_us(), copies=copies, progress=self.progress
+        )
+
+    def reapply_erasures(self, *, copies: Sequence[Path] = ()) -> Erasure:
+        """Erase again whatever came back from a backup; see `sayso.erasure.reapply`."""
+        return reapply(self.ledger, self._now_us(), copies=copies, progress=self.progress)
+
+    def due(self) -> Due:
+        """Return what was kept for as long as `sayso.toml` says."""
+        return what_is_due(self.ledger, self.retention, self._now_us())
+
+    def apply_retention(self) -> Deleted:
+        """Delete what was kept for as long as `sayso.toml` says."""
+        return apply_retention(self.ledger, self.retention, self._now_us(), self.progress)
 
     # ---- decisions ----
 
@@ -401,10 +415,10 @@ def init_workspace(
         (path / name).mkdir(parents=True, exist_ok=True)
     (path / "keys").chmod(0o700)
     write_rulebook(path / "rulebook", files)
-    config = path / ".sayso.toml.tmp"
     # A JSON string is a TOML string.
     origin = json.dumps(f"example.org/{path.resolve().name}", ensure_ascii=False)
-    config.write_text(_CONFIG.format(url=json.dumps(url), origin=origin), encoding="utf-8")
+    config = path / ".sayso.toml.tmp"
+    config.write_text(settings_text(json.dumps(url), origin), encoding="utf-8")
     ledger = open_ledger(_url(url, path), path)
     workspace = Workspace(path, ledger, clock)
     if ledger.latest("rulebook", ledger.size()) is None:
@@ -413,25 +427,23 @@ def init_workspace(
     return workspace
 
 
-def open_workspace(path: Path, clock: Clock) -> Workspace:
-    """Open a workspace.
+def open_workspace(
+    path: Path, clock: Clock, progress: Progress = lambda _stage, _rows: None
+) -> Workspace:
+    """Open a workspace, and finish an erasure that was interrupted.
 
     Raises:
         InputError: There is none, or `sayso.toml` cannot be read.
         UnavailableError: Its database did not answer.
     """
-    config = path / CONFIG_NAME
-    if not config.is_file():
-        raise InputError(
-            f"no workspace in '{path}'",
-            hint="run 'sayso init DIR', or name one with --workspace or SAYSO_WORKSPACE",
-        )
+    settings = load_settings(path)
+    ledger = open_ledger(_url(settings.database_url, path), path)
     try:
-        settings = tomllib.loads(config.read_text(encoding="utf-8"))
-        url = settings["database"]["url"]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        raise InputError(f"'{config}' cannot be read", hint="give [database] a url") from None
-    return Workspace(path, open_ledger(_url(str(url), path), path), clock)
+        resume(ledger, microseconds(clock()), progress)
+    except BaseException:
+        ledger.close()
+        raise
+    return Workspace(path, ledger, clock, settings.retention, progress)
 
 
 def _url(url: str, path: Path) -> str:

@@ -35,7 +35,7 @@ import sqlalchemy as sa
 from sayso.decision.cells import Cells, tabulate
 from sayso.decision.many import Decisions, decide_many
 from sayso.decision.one import decide
-from sayso.ledger.ingest import NOTICES
+from sayso.ledger.rows import NOTICES
 from sayso.ledger.keys import MemberKeys
 from sayso.ledger.standing import ALWAYS_US, NEVER_US, ChoiceEntry, MemberRow, standing_of
 from sayso.ledger.store import HEAD_CHOICES, Ledger, PublicEntry, Segment

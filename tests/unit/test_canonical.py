@@ -20,7 +20,7 @@ from sayso.canonical import (
     sql_integer,
     sql_text,
 )
-from sayso.ledger.ingest import member_row_commitment
+from sayso.ledger.rows import member_row_commitment
 from sayso.ledger.store import canonical_choice
 from sayso.tables import connect
 

@@ -31,6 +31,11 @@ def fsck(shared: Shared) -> None:
             f"{found.rulebooks} rulebooks, {found.member_keys:,} member keys, "
             f"{found.tombstones:,} tombstones"
         ),
+        *(
+            [f"{found.left_rows:,} rows still to erase: run 'sayso erase --reapply'"]
+            if found.left_rows
+            else []
+        ),
         *(f"left behind by a crash, listed nowhere: {name}" for name in found.orphans),
         "no difference",
     ]

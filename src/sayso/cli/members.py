@@ -1,4 +1,4 @@
-"""`sayso ingest`, `choose`, `explain` and `erase`: what is about members."""
+"""`sayso ingest`, `choose` and `explain`: what is about members."""
 
 from datetime import datetime
 from pathlib import Path
@@ -103,20 +103,6 @@ def explain(
             member, record, content=content, purpose=purpose, at=at, known=known, members=members
         )
     emit(shared, found.to_json(), found.to_text())
-
-
-@click.command("erase")
-@click.argument("member")
-@shared_options
-def erase(shared: Shared, member: str) -> None:
-    """Delete MEMBER's key and choices; they are refused at every instant from now on."""
-    with opened(shared) as workspace:
-        receipt = workspace.erase(member)
-    emit(
-        shared,
-        {"entry": receipt.index},
-        f"erased, as entry {receipt.index}; copies in backups and with others are out of reach",
-    )
 
 
 COMMANDS = (ingest, choose, explain)

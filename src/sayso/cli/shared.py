@@ -70,13 +70,12 @@ def now() -> datetime:
 def opened(shared: Shared) -> Iterator[Workspace]:
     """Open the workspace that was named, with progress on stderr."""
     place = shared.workspace or os.environ.get("SAYSO_WORKSPACE") or "."
-    workspace = open_workspace(Path(place), now)
-    try:
-        with shown_progress() as progress:
-            workspace.progress = progress
+    with shown_progress() as progress:
+        workspace = open_workspace(Path(place), now, progress)
+        try:
             yield workspace
-    finally:
-        workspace.close()
+        finally:
+            workspace.close()
 
 
 @contextmanager

@@ -110,6 +110,8 @@ def diff(shared: Shared, first: Path, second: Path) -> None:
             f"{found.changed.num_rows:,} changed; {found.buckets_compared} buckets differ"
         )
     ]
+    if found.erased:
+        lines.append(f"{found.erased:,} records in one of them were erased since")
     for title, table in (("entered, refused before for", entered), ("left, refused now for", left)):
         lines += [f"{title}:"] if table.num_rows else []
         for row in table.slice(0, SHOWN_ROWS).to_pylist():
@@ -128,6 +130,7 @@ def diff(shared: Shared, first: Path, second: Path) -> None:
             "entered": _rows(entered),
             "left": _rows(left),
             "changed": found.changed.to_pylist(),
+            "erased": found.erased,
         },
         "\n".join(lines),
     )

@@ -16,9 +16,10 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from sayso.ledger.ingest import MEMBERS, NOTICES, member_columns, notice_columns
+from sayso.ledger.rows import MEMBERS, NOTICES, member_columns, notice_columns
 from sayso.ledger.standing import ALWAYS_US, NEVER_US
 from sayso.ledger.store import Ledger
+from sayso.ledger.versions import Version, version_at
 from sayso.model import EVERY_PURPOSE, Country, Dated, permits_at, stops_at
 from sayso.rulebook.civil import COUNTRIES, zones_of
 from sayso.tables import Table, quoted
@@ -50,6 +51,9 @@ def load_tables(
 
     Returns:
         Whether every member has one row, which counts always.
+
+    Raises:
+        InputError: Retention deleted the rows that counted at `known`.
     """
     single = False
     if members is not None:
@@ -68,11 +72,10 @@ def load_tables(
         ).fetchall()
         single = odd == 0
     else:
-        version = ledger.latest("table", known, table=MEMBERS)
-        single = version is None or bool(version.payload["single"])
-        _view(duck, ledger, "member_table", version.payload["name"] if version else None, MEMBERS)
-    version = ledger.latest("table", known, table=NOTICES)
-    _view(duck, ledger, "notice_table", version.payload["name"] if version else None, NOTICES)
+        version = version_at(ledger, MEMBERS, known)
+        single = version is None or version.single
+        _view(duck, "member_table", version, MEMBERS)
+    _view(duck, "notice_table", version_at(ledger, NOTICES, known), NOTICES)
     return single
 
 
@@ -82,15 +85,16 @@ _EMPTY = {
 }
 
 
-def _view(
-    duck: duckdb.DuckDBPyConnection, ledger: Ledger, view: str, name: str | None, kind: str
-) -> None:
-    if name is None:
+def _view(duck: duckdb.DuckDBPyConnection, view: str, version: Version | None, kind: str) -> None:
+    if version is None:
         empty = "NULL::VARCHAR AS member_id, " + _EMPTY[kind].split(" AS member_id, ", 1)[1]
         duck.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {empty} WHERE false")
         return
-    path = quoted(str(ledger.folder / "tables" / name))
-    duck.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS FROM read_parquet({path})")
+    # A row without a member is an erased one.
+    duck.execute(
+        f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT * EXCLUDE (commitment) "
+        f"FROM read_parquet({quoted(str(version.path))}) WHERE member_id IS NOT NULL"
+    )
 
 
 def load_choices(ledger: Ledger, duck: duckdb.DuckDBPyConnection, purpose: str, known: int) -> None:
@@ -315,21 +319,29 @@ def fold_standing(
     Returns:
         Columns of `sayso.decision.states.STANDING_SCHEMA`.
     """
-    single = load_tables(ledger, duck, known, members)
-    load_choices(ledger, duck, purpose, known)
-    fold_members(duck, at_us, single=single)
-    fold_choices(duck, at_us, single=single)
-    fold_notices(duck, purpose, at_us, bounds)
-    with ledger.reading() as con:
-        ledger.keys.erased_among(con, duck, ["members_now", "choices_now", *others])
-    return duck.sql(
-        "SELECT coalesce(m.member_id, c.member_id) AS member_id, "
-        "CASE WHEN m.member_id IS NULL THEN 1 ELSE 0 END::TINYINT AS presence, "
-        "m.country, m.born, m.status, coalesce(c.choice, 'unset') AS choice, "
-        "coalesce(n.notice, 0)::TINYINT AS notice "
-        "FROM members_now m FULL JOIN choices_now c ON m.member_id = c.member_id "
-        "LEFT JOIN notices_now n ON n.member_id = m.member_id "
-        "WHERE coalesce(m.member_id, c.member_id) NOT IN (FROM erased_members) "
-        "UNION ALL SELECT member_id, 2::TINYINT, NULL, NULL, NULL, 'unset', 0::TINYINT "
-        "FROM erased_members"
-    ).to_arrow_table()
+
+    def fold() -> pa.Table:
+        single = load_tables(ledger, duck, known, members)
+        load_choices(ledger, duck, purpose, known)
+        fold_members(duck, at_us, single=single)
+        fold_choices(duck, at_us, single=single)
+        fold_notices(duck, purpose, at_us, bounds)
+        with ledger.reading() as con:
+            ledger.keys.erased_among(con, duck, ["members_now", "choices_now", *others])
+        return duck.sql(_STANDING).to_arrow_table()
+
+    bounds = list(bounds)
+    return ledger.steadily(fold)
+
+
+_STANDING = (
+    "SELECT coalesce(m.member_id, c.member_id) AS member_id, "
+    "CASE WHEN m.member_id IS NULL THEN 1 ELSE 0 END::TINYINT AS presence, "
+    "m.country, m.born, m.status, coalesce(c.choice, 'unset') AS choice, "
+    "coalesce(n.notice, 0)::TINYINT AS notice "
+    "FROM members_now m FULL JOIN choices_now c ON m.member_id = c.member_id "
+    "LEFT JOIN notices_now n ON n.member_id = m.member_id "
+    "WHERE coalesce(m.member_id, c.member_id) NOT IN (FROM erased_members) "
+    "UNION ALL SELECT member_id, 2::TINYINT, NULL, NULL, NULL, 'unset', 0::TINYINT "
+    "FROM erased_members"
+)

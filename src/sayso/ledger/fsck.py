@@ -2,12 +2,14 @@
 
 Promises: reads only, in one consistent reading; memory grows with public entries and
 erasures, not with choices and members; names the lowest index at which something differs.
-Does not interpret choices and does not repair. What it cannot check it counts: entries and
-table rows whose key was erased.
+Does not interpret choices and does not repair. What it cannot compute again it counts:
+entries and table rows that were erased, of which the commitment alone is left.
 
 Checked: indexes from 0 to the size without gap or repeat; every commitment, from key and
 canonical bytes; segments' and tables' digests; tables' Merkle roots; rulebooks' digests;
-buckets; that no erased member has a key and every tombstone has its entry.
+buckets; that no erased member has a key, that nothing but commitments is left of what was
+erased, and that every tombstone has its entry and its line in `keys/erased.tags`. While an
+erasure is not finished it counts what is left to erase.
 
 Example:
     >>> fsck(ledger).commitments                           # doctest: +SKIP
@@ -15,7 +17,7 @@ Example:
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -39,8 +41,10 @@ from sayso.canonical import (
 )
 from sayso.errors import IntegrityError
 from sayso.ledger import schema
-from sayso.ledger.ingest import row_commitment
+from sayso.ledger.erase import SEGMENT_KEPT
+from sayso.ledger.rows import row_commitment
 from sayso.ledger.store import CHOICE_LABEL, Ledger, canonical_choice
+from sayso.ledger.tombstones import read_tags
 from sayso.log import leaf_hash, tree_root
 from sayso.rulebook.parse import rulebook_digest
 from sayso.tables import connect, quoted, sha256_of
@@ -64,10 +68,11 @@ class Report:
         head_entries: Entries in the database.
         segment_entries: Entries in segments.
         commitments: Entries whose commitment was computed again.
-        erased_entries: Entries whose key or payload was erased.
+        erased_entries: Choices of which the commitment alone is left.
         table_rows: Rows of all versions of all tables.
         roots: Tables whose Merkle root was computed again.
-        erased_rows: Table rows whose key was erased; the roots above them stay unchecked.
+        erased_rows: Table rows of which the commitment alone is left.
+        left_rows: Choices and table rows that an unfinished erasure has still to erase.
         orphans: Files in `segments/` and `tables/` that nothing lists: what a crash left.
     """
 
@@ -81,6 +86,7 @@ class Report:
     table_rows: int
     roots: int
     erased_rows: int
+    left_rows: int
     rulebooks: int
     member_keys: int
     tombstones: int
@@ -117,12 +123,17 @@ def fsck(
             something does, and `faults`, how many were found.
         UnavailableError: The database did not answer.
     """
+    tell = progress or (lambda _stage, _rows: None)
+    return ledger.steadily(lambda: _checked(ledger, tell, memory_bytes))
+
+
+def _checked(ledger: Ledger, tell: Progress, memory_bytes: int) -> Report:
     with (
         TemporaryDirectory(prefix="sayso-fsck-") as spill,
         connect(memory_bytes=memory_bytes, spill=Path(spill)) as duck,
         ledger.reading() as con,
     ):
-        check = _Check(ledger, con, duck, progress or (lambda _stage, _rows: None))
+        check = _Check(ledger, con, duck, tell)
         check.run()
     if check.faults:
         first = min(check.faults)
@@ -134,6 +145,11 @@ def fsck(
             faults=len(check.faults),
         )
     return check.report()
+
+
+def _any_stands(names: Iterable[str]) -> str:
+    """SQL: whether any of some columns of `rows` holds something."""
+    return " OR ".join(f'rows."{name}" IS NOT NULL' for name in names) or "false"
 
 
 @dataclass
@@ -160,6 +176,7 @@ class _Check:
         self._keys()
         self._head()
         self._segments()
+        self._erasures()
         self._indexes()
 
     def report(self) -> Report:
@@ -214,8 +231,12 @@ class _Check:
                 self._fault(0, f"{short} members have a key that is not 32 bytes")
         if keys.erased_among(self.con, self.duck, ["member_keys"]):
             ((left,),) = self.duck.sql("SELECT count(*) FROM erased_members").fetchall()
-            if left:
+            if left and not self._is_erasing():
                 self._fault(0, f"{left} erased members have a key again")
+
+    def _is_erasing(self) -> bool:
+        """Whether an erasure is not finished."""
+        return self.con.execute(sa.select(schema.erasure_work.c.tag).limit(1)).first() is not None
 
     def _strangers(self, relation: str) -> str:
         """Leave `erased_members` among the keyless of a relation; return SQL for the others."""
@@ -235,18 +256,16 @@ class _Check:
         )
         result = self.con.execute(query, execution_options={"yield_per": BATCH_ROWS})
         tombs: set[str] = set()
-        tables: list[tuple[int, dict[str, Any]]] = []
+        roots: dict[int, str] = {}
         for row in result.mappings():
             index = int(row["index"])
             self._cover(index, index + 1)
             self._count("head_entries")
             if self._agrees(row) and row["kind"] != "choice":
-                self._public(index, row["kind"], row["payload"], tombs, tables)
+                self._public(index, row["kind"], row["payload"], tombs, roots)
         self.tell("head", self.counts["head_entries"])
         self._tombstones(tombs)
-        for index, payload in tables:
-            with self._legible(index, payload["name"]):
-                self._table(index, payload)
+        self._tables(roots)
 
     def _agrees(self, row: Any) -> bool:
         """Compute a commitment again; return whether it agrees."""
@@ -281,7 +300,7 @@ class _Check:
         kind: str,
         text: str,
         tombs: set[str],
-        tables: list[tuple[int, dict[str, Any]]],
+        roots: dict[int, str],
     ) -> None:
         payload = json.loads(text)
         if kind == "rulebook":
@@ -291,7 +310,7 @@ class _Check:
         elif kind == "erasure":
             tombs.add(payload["tombstone"])
         elif kind == "table":
-            tables.append((index, payload))
+            roots[index] = payload["root"]
 
     def _tombstones(self, entries: set[str]) -> None:
         stand = {bytes(tag).hex() for (tag,) in self.con.execute(sa.select(schema.erased.c.tag))}
@@ -299,7 +318,11 @@ class _Check:
             self._fault(0, f"{missing} members were erased and have no tombstone")
         if extra := len(stand - entries):
             self._fault(0, f"{extra} tombstones stand without an entry")
-        if self.counts["erased_entries"] and not stand:
+        if lost := len(stand - {tag.hex() for tag in read_tags(self.ledger.folder)}):
+            self._fault(0, f"the file 'keys/erased.tags' lacks {lost} tombstones")
+
+    def _erasures(self) -> None:
+        if self.counts["erased_entries"] and not self.counts["tombstones"]:
             self._fault(0, "choices were erased and nobody has a tombstone")
 
     # ---- segments ----
@@ -331,16 +354,23 @@ class _Check:
         )  # fmt: skip
         stranger = self._strangers(relation)
         made = f"(key IS NOT NULL AND commitment = {sql_commit('key', canonical)})"
-        ((rows, low, high, distinct, good, keyless, bad),) = self.duck.sql(
+        words = (name for name in columns if name not in SEGMENT_KEPT)
+        half = f"(member_id IS NULL AND ({_any_stands(words)} OR octet_length(commitment) <> 32))"
+        ((rows, low, high, distinct, good, keyless, left, bad, torn),) = self.duck.sql(
             "SELECT count(*), min(ordinal), max(ordinal), count(DISTINCT ordinal), "
             f"count(*) FILTER ({made}), count(*) FILTER (key IS NULL), "
-            f"min(ordinal) FILTER ({stranger} OR (key IS NOT NULL AND NOT {made})) "
-            f"FROM {relation} LEFT JOIN member_keys USING (member_id)"
+            "count(*) FILTER (key IS NULL AND member_id IS NOT NULL), "
+            f"min(ordinal) FILTER ({stranger} OR (key IS NOT NULL AND NOT {made})), "
+            f"min(ordinal) FILTER ({half}) "
+            f"FROM {relation} rows LEFT JOIN member_keys USING (member_id)"
         ).fetchall()
         span = int(row["span"])
         self._count("segment_entries", rows)
         self._count("commitments", good)
         self._count("erased_entries", keyless)
+        self._count("left_rows", left)
+        if torn is not None:
+            self._fault(first + torn, "something is left of an erased choice")
         if bad is not None:
             self._fault(first + bad, "the choice is not what was committed to, or has no key")
         fills = (rows, low, high) == (row["rows"], 0, span - 1) and distinct == rows
@@ -390,37 +420,57 @@ class _Check:
 
     # ---- tables ----
 
-    def _table(self, index: int, payload: dict[str, Any]) -> None:
+    def _tables(self, roots: dict[int, str]) -> None:
+        """Check the version of every entry, by the roots that the entries hold."""
+        query = sa.select(schema.table).order_by(schema.table.c.entry)
+        rows = {int(row["entry"]): row for row in self.con.execute(query).mappings()}
+        for index in sorted(roots.keys() ^ rows.keys()):
+            self._fault(index, "the table of this entry is not listed, or has no entry")
+        for index in sorted(roots.keys() & rows.keys()):
+            with self._legible(index, rows[index]["name"]):
+                self._table(index, roots[index], rows[index])
+
+    def _table(self, index: int, root: str, row: Any) -> None:
         self._count("tables")
-        self.listed.add(f"tables/{payload['name']}")
-        path = self.ledger.folder / "tables" / payload["name"]
-        if not self._same_file(index, path, payload["sha256"]):
+        self.listed.add(f"tables/{row['name']}")
+        path = self.ledger.folder / "tables" / row["name"]
+        if row["root"] != root:
+            self._fault(index, "the version listed has another root than its entry")
+        if not self._same_file(index, path, row["sha256"]):
             return
         rows = int(pq.read_metadata(path).num_rows)
         self._count("table_rows", rows)
         self.tell("tables", self.counts["table_rows"])
-        if rows != payload["rows"]:
-            self._fault(index, f"'tables/{path.name}' has {rows} rows and not {payload['rows']}")
+        if rows != row["rows"]:
+            self._fault(index, f"'tables/{path.name}' has {rows} rows and not {row['rows']}")
             return
         relation = f"read_parquet({quoted(str(path))}, file_row_number = true)"
+        columns = self.duck.sql(f"FROM read_parquet({quoted(str(path))})").columns
         stranger = self._strangers(relation)
-        ((keyless, strangers),) = self.duck.sql(
-            f"SELECT count(*) FILTER (key IS NULL), count(*) FILTER ({stranger}) "
-            f"FROM {relation} LEFT JOIN member_keys USING (member_id)"
+        words = (name for name in columns if name != "commitment")
+        torn = f"member_id IS NULL AND ({_any_stands(words)} OR commitment IS NULL)"
+        ((erased, left, strangers, half),) = self.duck.sql(
+            "SELECT count(*) FILTER (member_id IS NULL), "
+            "count(*) FILTER (key IS NULL AND member_id IS NOT NULL), "
+            f"count(*) FILTER ({stranger}), count(*) FILTER ({torn}) "
+            f"FROM {relation} rows LEFT JOIN member_keys USING (member_id)"
         ).fetchall()
-        self._count("erased_rows", keyless)
-        if strangers:
+        self._count("erased_rows", erased)
+        self._count("left_rows", left)
+        if half:
+            self._fault(index, f"something is left of {half} erased rows of 'tables/{path.name}'")
+        elif strangers:
             self._fault(index, f"the keys of {strangers} rows of 'tables/{path.name}' are missing")
-        elif not keyless:
+        elif not left:
             self._count("roots")
-            if self._root(payload["table"], relation).hex() != payload["root"]:
+            if self._root(row["kind"], relation).hex() != root:
                 self._fault(index, f"'tables/{path.name}' does not have the root committed to")
 
     def _root(self, kind: str, relation: str) -> bytes:
         """Return the Merkle root of a table, a subtree at a time."""
         reader = self.duck.sql(
-            f"SELECT {row_commitment(kind)} c FROM {relation} JOIN member_keys USING (member_id) "
-            "ORDER BY file_row_number"
+            f"SELECT coalesce(commitment, {row_commitment(kind)}) c FROM {relation} "
+            "LEFT JOIN member_keys USING (member_id) ORDER BY file_row_number"
         ).to_arrow_reader(SUBTREE_LEAVES)
         hashes = chain.from_iterable(
             map(leaf_hash, batch.column(0).to_pylist()) for batch in reader

@@ -6,22 +6,25 @@ through Python one by one.
 
 Life of a choices file: read and checked; keys made for new members; written with its
 commitments and buckets to a temporary segment; flushed; renamed; its index range
-taken in one transaction. A crash before that leaves a file that nobody lists.
+taken in one transaction. A crash before that leaves a file that nobody lists. Where one of
+its members was erased meanwhile, it is written again without them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from sayso.canonical import commit, encode, sql_commit, sql_fields, sql_integer, sql_text
+from sayso.canonical import sql_commit, sql_fields, sql_integer, sql_text
 from sayso.errors import InputError
 from sayso.ledger import schema
+from sayso.ledger.files import working
+from sayso.ledger.rows import MEMBERS, NOTICES, member_columns, notice_columns, table_root
 from sayso.ledger.store import CHOICE_LABEL, SEAL_ROWS, Ledger, temporary_name
-from sayso.log import leaf_hash, tree_root
+from sayso.ledger.versions import version_at
 from sayso.model import EVERY_PURPOSE, Choice, Outcome
 from sayso.rulebook.civil import COUNTRIES
 from sayso.tables import Table, connect, flush, open_table, quoted, reading, sha256_of
@@ -30,7 +33,6 @@ Progress = Callable[[str, int], None]
 
 # Rows at fault that a message names.
 FAULTS_SHOWN = 5
-MEMBERS, NOTICES = "members", "notices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +121,25 @@ def ingest_choices(
             table = open_table(duck, path)
             _need(table, path, ("member_id", "purpose", "choice", "effective_at"))
         sha256 = sha256_of(table.paths)
-        if (known := _known_segment(ledger, sha256)) is not None:
+        source = ledger.keys.source_of(sha256)
+        if (known := _known_segment(ledger, source, sha256)) is not None:
             return known
         with reading(path):
             tell("reading", 0)
             rows = _read_choices(duck, table, path)
         if not rows:
             return Ingested("choices", 0, None, ledger.size(), sha256=sha256)
-        return _take_choices(ledger, duck, rows, sha256, recorded_us, tell)
+        with working(ledger.folder / "segments"):
+            while True:
+                taken = _take_choices(ledger, duck, rows, sha256, recorded_us, tell)
+                if taken is not None:
+                    return taken
 
 
-def _known_segment(ledger: Ledger, sha256: str) -> Ingested | None:
+def _known_segment(ledger: Ledger, source: str, sha256: str) -> Ingested | None:
     with ledger.reading() as con:
         column = schema.segment.c
-        found = con.execute(sa.select(column.first).where(column.source_sha256 == sha256)).first()
+        found = con.execute(sa.select(column.first).where(column.source == source)).first()
     if found is None:
         return None
     return Ingested("choices", 0, int(found[0]), ledger.size(), unchanged=True, sha256=sha256)
@@ -168,6 +175,27 @@ def _read_choices(duck: duckdb.DuckDBPyConnection, table: Table, path: Path) -> 
     return int(rows)
 
 
+def _ready_keys(ledger: Ledger, duck: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """Leave `erased_members` among a relation's members, and `member_keys` of the others."""
+    with ledger.writing() as con:
+        ledger.keys.erased_among(con, duck, [relation])
+        ledger.keys.ensure_many(
+            con, duck,
+            f"SELECT DISTINCT member_id FROM {relation} WHERE member_id IS NOT NULL "
+            "AND member_id NOT IN (FROM erased_members)",
+        )  # fmt: skip
+
+
+def _more_were_erased(
+    ledger: Ledger, con: sa.Connection, duck: duckdb.DuckDBPyConnection, relation: str
+) -> bool:
+    """Whether members of a relation were erased since `_ready_keys`."""
+    count = "SELECT count(*) FROM erased_members"
+    before = duck.sql(count).fetchall()
+    ledger.keys.erased_among(con, duck, [relation])
+    return bool(duck.sql(count).fetchall() != before)
+
+
 def _take_choices(
     ledger: Ledger,
     duck: duckdb.DuckDBPyConnection,
@@ -175,14 +203,10 @@ def _take_choices(
     sha256: str,
     recorded_us: int,
     tell: Progress,
-) -> Ingested:
-    with ledger.writing() as con:
-        tell("keys", rows)
-        ledger.keys.erased_among(con, duck, ["typed"])
-        ledger.keys.ensure_many(
-            con, duck,
-            "SELECT DISTINCT member_id FROM typed WHERE member_id NOT IN (FROM erased_members)",
-        )  # fmt: skip
+) -> Ingested | None:
+    """Take the choices; None where a member was erased meanwhile."""
+    tell("keys", rows)
+    _ready_keys(ledger, duck, "typed")
     canonical = sql_fields(
         CHOICE_LABEL,
         (
@@ -191,7 +215,7 @@ def _take_choices(
             sql_text("setting_version"), "'-,'",
         ),
     )  # fmt: skip
-    name = f"choices-{sha256[:32]}.parquet"
+    name = f"choices-{ledger.keys.source_of(sha256)[:32]}.parquet"
     target = ledger.folder / "segments" / name
     made = target.with_name(temporary_name(name))
     tell("writing", rows)
@@ -212,45 +236,41 @@ def _take_choices(
         ((flagged,),) = duck.sql(
             f"SELECT count(*) FROM typed WHERE choice = 'on' AND effective_us < {recorded_us}"
         ).fetchall()
-        return _list_segment(
-            ledger, made, target, "choices", written, sha256, recorded_us, flagged=int(flagged)
-        )
+        taken = Ingested("choices", written, None, 0, flagged=int(flagged), sha256=sha256)
+        return _list_segment(ledger, duck, made, target, taken, recorded_us)
     finally:
         made.unlink(missing_ok=True)
 
 
 def _list_segment(
     ledger: Ledger,
+    duck: duckdb.DuckDBPyConnection,
     made: Path,
     target: Path,
-    kind: str,
-    rows: int,
-    source_sha256: str,
+    taken: Ingested,
     recorded_us: int,
-    *,
-    flagged: int,
-) -> Ingested:
+) -> Ingested | None:
+    """Give a written segment its name and its index range."""
     digest = sha256_of((made,))
     flush(made)
+    source = ledger.keys.source_of(taken.sha256)
     with ledger.writing() as con:
-        known = con.execute(
-            sa.select(schema.segment.c.first).where(schema.segment.c.source_sha256 == source_sha256)
-        ).first()
+        known = _known_segment(ledger, source, taken.sha256)
         if known is not None:  # another process took the same file meanwhile
-            return Ingested(
-                kind, 0, int(known[0]), ledger.size(), unchanged=True, sha256=source_sha256
-            )
+            return known
+        if _more_were_erased(ledger, con, duck, "typed"):
+            return None
         # Only now: the other process's segment has the same name and other bytes.
         made.rename(target)
         flush(target.parent)
-        first = ledger.reserve(con, rows)
+        first = ledger.reserve(con, taken.rows)
         con.execute(
             sa.insert(schema.segment).values(
-                first=first, span=rows, rows=rows, kind=kind, name=target.name, sha256=digest,
-                source_sha256=source_sha256, recorded_us=recorded_us,
+                first=first, span=taken.rows, rows=taken.rows, kind=taken.kind, name=target.name,
+                sha256=digest, source=source, recorded_us=recorded_us,
             )
         )  # fmt: skip
-    return Ingested(kind, rows, first, first + rows, flagged=flagged, sha256=source_sha256)
+    return replace(taken, first=first, size=first + taken.rows)
 
 
 def seal(ledger: Ledger, recorded_us: int, *, threshold_rows: int = SEAL_ROWS) -> int:
@@ -290,7 +310,7 @@ def seal(ledger: Ledger, recorded_us: int, *, threshold_rows: int = SEAL_ROWS) -
         con.execute(
             sa.insert(schema.segment).values(
                 first=first, span=int(last) - int(first) + 1, rows=rows, kind="head", name=name,
-                sha256=digest, source_sha256=None, recorded_us=recorded_us,
+                sha256=digest, source=None, recorded_us=recorded_us,
             )
         )  # fmt: skip
         con.execute(
@@ -300,40 +320,6 @@ def seal(ledger: Ledger, recorded_us: int, *, threshold_rows: int = SEAL_ROWS) -
 
 
 # ---- tables: members and notices --------------------------------------------------------
-
-
-def member_columns(table: Table) -> str:
-    """Return the SELECT list that turns a table into member rows.
-
-    Columns: member_id, country, born, status, since_us (null: always or civil), since_day
-    (a civil date), since_odd (whether a `since` stands there that cannot be read).
-    """
-    day = table.civil("since")
-    instant = f"epoch_us({table.instant('since')})"
-    return (
-        f"{table.id('member_id')} AS member_id, nullif({table.text('country')}, '') AS country, "
-        f"{table.birth('birth_date')} AS born, "
-        f"coalesce(nullif({table.text('status')}, ''), 'active') AS status, "
-        f"CASE WHEN {day} IS NULL THEN {instant} END AS since_us, {day} AS since_day, "
-        f"coalesce({table.present('since')} AND coalesce({_text_or_one(table)}, '') <> '' "
-        f"AND {instant} IS NULL, false) AS since_odd"
-    )
-
-
-def _text_or_one(table: Table) -> str:
-    kind = table.types.get("since", "")
-    return table.text("since") if kind in {"VARCHAR", "JSON"} else "'1'"
-
-
-def notice_columns(table: Table) -> str:
-    """Return the SELECT list that turns a table into notices."""
-    return (
-        f"{table.id('member_id')} AS member_id, {table.text('purpose')} AS purpose, "
-        f"epoch_us({table.instant('served_at')}) AS served_us, "
-        f"coalesce(nullif({table.text('outcome')}, ''), 'delivered') AS outcome, "
-        f"nullif({table.text('notice_id')}, '') AS notice_id, "
-        f"nullif({table.text('channel')}, '') AS channel"
-    )
 
 
 def ingest_table(
@@ -351,9 +337,8 @@ def ingest_table(
     with connect() as duck, reading(path):
         table = open_table(duck, path)
         sha256 = sha256_of(table.paths)
-        current = ledger.latest("table", ledger.size(), table=kind)
-        if current is not None and current.payload["source_sha256"] == sha256:
-            return Ingested(kind, 0, current.index, ledger.size(), unchanged=True, sha256=sha256)
+        if (known := _known_version(ledger, kind, sha256)) is not None:
+            return known
         tell("reading", 0)
         if kind == MEMBERS:
             _need(table, path, ("member_id",))
@@ -372,110 +357,92 @@ def ingest_table(
                 ),
             }
             _reject(duck, path, faults, "incoming")
-        return _take_table(ledger, duck, kind, sha256, recorded_us, tell)
+        with working(ledger.folder / "tables"):
+            while True:
+                taken = _take_table(ledger, duck, kind, sha256, recorded_us, tell)
+                if taken is not None:
+                    return taken
+
+
+def _known_version(ledger: Ledger, kind: str, sha256: str) -> Ingested | None:
+    """Return what is said of a file that equals the version that counts."""
+    size = ledger.size()
+    current = version_at(ledger, kind, size)
+    if current is None or current.source != ledger.keys.source_of(sha256):
+        return None
+    return Ingested(kind, 0, current.entry, size, unchanged=True, sha256=sha256)
 
 
 def _take_table(
     ledger: Ledger,
     duck: duckdb.DuckDBPyConnection,
     kind: str,
-    source_sha256: str,
+    sha256: str,
     recorded_us: int,
     tell: Progress,
-) -> Ingested:
-    ((total, kept, members),) = duck.sql(
-        "SELECT count(*), count(member_id), count(DISTINCT member_id) FROM incoming"
-    ).fetchall()
-    with ledger.writing() as con:
-        tell("keys", kept)
-        ledger.keys.erased_among(con, duck, ["incoming"])
-        ledger.keys.ensure_many(
-            con, duck,
-            "SELECT DISTINCT member_id FROM incoming WHERE member_id IS NOT NULL "
-            "AND member_id NOT IN (FROM erased_members)",
-        )  # fmt: skip
-    name = f"{kind}-{source_sha256[:32]}-{recorded_us}.parquet"
+) -> Ingested | None:
+    """Take a version; None where a member was erased meanwhile."""
+    ((total, kept),) = duck.sql("SELECT count(*), count(member_id) FROM incoming").fetchall()
+    tell("keys", kept)
+    _ready_keys(ledger, duck, "incoming")
+    name = f"{kind}-{ledger.keys.source_of(sha256)[:32]}-{recorded_us}.parquet"
     target = ledger.folder / "tables" / name
     made = target.with_name(temporary_name(name))
     tell("writing", kept)
     try:
         # Sorted throughout, so that the same rows make the same file and root.
         duck.execute(
-            f"COPY (SELECT bucket, incoming.* FROM incoming JOIN member_keys USING (member_id) "
-            f"WHERE member_id NOT IN (FROM erased_members) ORDER BY ALL) "
+            f"COPY (SELECT bucket, incoming.*, NULL::BLOB AS commitment FROM incoming "
+            "JOIN member_keys USING (member_id) "
+            "WHERE member_id NOT IN (FROM erased_members) ORDER BY ALL) "
             f"TO {quoted(str(made))} (FORMAT PARQUET)"
         )
-        root = table_root(duck, kind, made)
-        dated = kind == MEMBERS and bool(
-            duck.sql(
-                f"SELECT count(*) FROM read_parquet({quoted(str(made))}) "
-                "WHERE since_us IS NOT NULL "
-                "OR since_day IS NOT NULL OR since_odd"
-            ).fetchall()[0][0]
-        )
         rows = int(pq.read_metadata(made).num_rows)
-        payload = {
-            "table": kind, "name": name, "rows": rows, "root": root.hex(),
-            "sha256": sha256_of((made,)), "source_sha256": source_sha256,
-            "single": members == kept and not dated,
-        }  # fmt: skip
-        flush(made)
-        with ledger.writing() as con:
-            current = ledger.latest("table", ledger.size(), table=kind)
-            if current is not None and current.payload["source_sha256"] == source_sha256:
-                # another process took the same file meanwhile
-                return Ingested(
-                    kind, 0, current.index, ledger.size(), unchanged=True, sha256=source_sha256
-                )
-            made.rename(target)
-            flush(target.parent)
-            receipt = ledger.append_public("table", payload, recorded_us, con)
+        taken = Ingested(kind, rows, None, 0, ignored=total - kept, sha256=sha256)
+        return _list_version(ledger, duck, made, target, taken, recorded_us)
     finally:
         made.unlink(missing_ok=True)
-    return Ingested(
-        kind, rows, receipt.index, receipt.index + 1, ignored=total - kept, sha256=source_sha256
-    )
 
 
-def table_root(duck: duckdb.DuckDBPyConnection, kind: str, path: Path) -> bytes:
-    """Return the Merkle root over the rows of a table, each committed under its member's key.
+def _list_version(
+    ledger: Ledger,
+    duck: duckdb.DuckDBPyConnection,
+    made: Path,
+    target: Path,
+    taken: Ingested,
+    recorded_us: int,
+) -> Ingested | None:
+    """Give a written version its name and its entry."""
+    kind, digest = taken.kind, sha256_of((made,))
+    root, single = table_root(duck, kind, made), _is_single(duck, kind, made)
+    flush(made)
+    with ledger.writing() as con:
+        known = _known_version(ledger, kind, taken.sha256)
+        if known is not None:  # another process took the same file meanwhile
+            return known
+        if _more_were_erased(ledger, con, duck, "incoming"):
+            return None
+        made.rename(target)
+        flush(target.parent)
+        # The entry will be published: it tells nothing that counts few people.
+        payload = {"table": kind, "root": root.hex()}
+        entry = ledger.append_public("table", payload, recorded_us, con).index
+        con.execute(
+            sa.insert(schema.table).values(
+                entry=entry, kind=kind, root=root.hex(), name=target.name, sha256=digest,
+                rows=taken.rows, single=single, source=ledger.keys.source_of(taken.sha256),
+                expired_us=None,
+            )
+        )  # fmt: skip
+    return replace(taken, first=entry, size=entry + 1)
 
-    `member_keys` must be loaded; rows are leaves in the order of the file.
-    """
-    leaves = duck.sql(
-        f"SELECT {row_commitment(kind)} c FROM (SELECT *, file_row_number FROM "
-        f"read_parquet({quoted(str(path))}, file_row_number = true)) "
-        "JOIN member_keys USING (member_id) ORDER BY file_row_number"
-    ).to_arrow_table()["c"]
-    return tree_root([leaf_hash(leaf) for leaf in leaves.to_pylist()])
 
-
-def row_commitment(kind: str) -> str:
-    """SQL: the commitment to one row of a table, under `key`, as a BLOB."""
-    fields = (
-        (
-            sql_text("country"), sql_integer("datediff('day', DATE '1970-01-01', born)"),
-            sql_text("status"), sql_integer("since_us"),
-            sql_integer("datediff('day', DATE '1970-01-01', since_day)"),
-            sql_integer("since_odd::INTEGER"),
-        )
-        if kind == MEMBERS
-        else (
-            sql_text("purpose"), sql_integer("served_us"), sql_text("outcome"),
-            sql_text("notice_id"), sql_text("channel"),
-        )
-    )  # fmt: skip
-    return sql_commit("key", sql_fields(f"sayso/{kind}/v1", fields))
-
-
-def member_row_commitment(
-    key: bytes, country: str | None, born_days: int | None, status: str, since_us: int | None,
-    since_day: int | None, since_odd: bool,
-) -> bytes:  # fmt: skip
-    """Return the commitment to one member row; `table_root` computes the same in SQL."""
-    return commit(
-        key,
-        encode(
-            f"sayso/{MEMBERS}/v1", country, born_days, status, since_us, since_day, int(since_odd)
-        ),
-    )
+def _is_single(duck: duckdb.DuckDBPyConnection, kind: str, path: Path) -> bool:
+    """Whether every member has one row, which counts always."""
+    dated = "since_us IS NOT NULL OR since_day IS NOT NULL OR since_odd"
+    ((rows, members, late),) = duck.sql(
+        f"SELECT count(*), count(DISTINCT member_id), "
+        f"{f'count(*) FILTER ({dated})' if kind == MEMBERS else '0'} "
+        f"FROM read_parquet({quoted(str(path))})"
+    ).fetchall()
+    return bool(rows == members and not late)

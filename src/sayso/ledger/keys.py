@@ -54,7 +54,7 @@ class MemberKeys:
     def make_secrets(self) -> None:
         """Make the secrets of a new workspace; only with the ledger's first migration."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        for name in ("bucket.key", "tombstone.key"):
+        for name in ("bucket.key", "tombstone.key", "source.key"):
             if not (self._folder / name).exists():
                 self._make_secret(name)
 
@@ -89,6 +89,14 @@ class MemberKeys:
     def tag_of(self, member_id: str) -> bytes:
         """Return the tombstone tag of a member."""
         return hashlib.sha256(self._secret("tombstone.key") + member_id.encode()).digest()
+
+    def source_of(self, sha256: str) -> str:
+        """Return the keyed digest by which a file is known again, in hex.
+
+        A bare digest of a small file would tell whether a guess at its rows is right.
+        """
+        digest = bytes.fromhex(sha256)
+        return hashlib.sha256(self._secret("source.key") + digest).hexdigest()
 
     def ensure(self, con: sa.Connection, member_id: str) -> bytes:
         """Return the key of a member, made on first use; only inside `Ledger.writing`."""
@@ -175,18 +183,14 @@ class MemberKeys:
 
     # ---- erasure ----
 
-    def entomb(self, con: sa.Connection, member_id: str) -> bytes:
-        """Delete a member's key and leave a tombstone; return its tag."""
-        table = schema.member_key
-        con.execute(sa.delete(table).where(table.c.member_id == member_id))
-        tag = self.tag_of(member_id)
-        con.execute(sa.insert(schema.erased).values(tag=tag))
-        return tag
-
     def is_erased(self, con: sa.Connection, member_id: str) -> bool:
         """Whether a tombstone stands for a member."""
         query = sa.select(schema.erased.c.tag).where(schema.erased.c.tag == self.tag_of(member_id))
         return con.execute(query).first() is not None
+
+    def count_erased(self, con: sa.Connection) -> int:
+        """Return how many members were erased."""
+        return int(con.execute(sa.select(sa.func.count()).select_from(schema.erased)).scalar_one())
 
     def erased_among(
         self, con: sa.Connection, duck: duckdb.DuckDBPyConnection, ids: Iterable[str]
@@ -201,20 +205,46 @@ class MemberKeys:
         Returns:
             Whether anybody was ever erased; if not, no id is hashed.
         """
-        tags = [bytes(tag).hex() for (tag,) in con.execute(sa.select(schema.erased.c.tag))]
         duck.execute("CREATE OR REPLACE TEMP TABLE erased_members (member_id VARCHAR)")
-        if not tags:
+        found = self.erasures_among(con, duck, ids)
+        if found is None:
             return False
-        duck.register("tags", pa.table({"tag": tags}))
+        duck.register("found", found)
+        duck.execute("INSERT INTO erased_members SELECT member_id FROM found")
+        duck.unregister("found")
+        return True
+
+    def erasures_among(
+        self, con: sa.Connection, duck: duckdb.DuckDBPyConnection, ids: Iterable[str]
+    ) -> pa.Table | None:
+        """Return the erased of some ids, and the entries that erased them.
+
+        Args:
+            con: A reading.
+            duck: Where `ids` are known.
+            ids: SQL of relations that have a column member_id.
+
+        Returns:
+            Columns member_id and entry, one row per member; None where nobody was ever
+            erased.
+        """
+        rows = con.execute(sa.select(schema.erased.c.tag, schema.erased.c.entry)).all()
+        if not rows:
+            return None
+        tags = pa.table(
+            {"tag": [bytes(tag).hex() for tag, _ in rows], "entry": [int(one) for _, one in rows]}
+        )
+        duck.register("tags", tags)
         union = " UNION ".join(
             f"SELECT member_id FROM {relation} WHERE member_id IS NOT NULL" for relation in ids
         )
         tag = self._sql_hash("tombstone.key", "member_id")
-        duck.execute(
-            f"INSERT INTO erased_members SELECT member_id FROM ({union}) WHERE {tag} IN (FROM tags)"
-        )
+        found = duck.sql(
+            f"SELECT member_id, tags.entry FROM (SELECT member_id, {tag} AS tag FROM ({union})) "
+            "JOIN tags USING (tag)"
+        ).to_arrow_table()
         duck.unregister("tags")
-        return True
+        return found
 
 
 def _among(buckets: frozenset[int] | None) -> str:

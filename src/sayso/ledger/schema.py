@@ -3,8 +3,11 @@
 Promises: `migrate` is safe with several processes at once and does nothing when up to date.
 
 `head` has one row: the size. `entry` has one row per entry that is not in a segment.
-`segment` has one row per immutable file, with its index range. `member_key` has one row
-per member. `erased` has one row per erased member: a keyed tag, never an id.
+`segment` has one row per immutable file, with its index range. `table` has one row per
+version of a table: what is not published with its entry. `member_key` has one row per
+member. `erased` has one row per erased member: a keyed tag, never an id. `erasure_work` has
+one row per erasure that is not finished. `snapshot` has one row per folder in which a
+snapshot was made, or is being made. `checkpoint` has one row: the last one that was signed.
 """
 
 from collections.abc import Callable
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 # "sayso" in ASCII; the advisory lock that PostgreSQL's writers share.
 LOCK = 0x736179736F
+# The one that whoever signs checkpoints holds.
+INTEGRATE_LOCK = LOCK + 1
 
 metadata = sa.MetaData()
 
@@ -28,6 +33,8 @@ head = sa.Table(
     sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    # How often an erasure or retention put files in the place of others.
+    sa.Column("rewritten", sa.BigInteger, nullable=False),
 )
 entry = sa.Table(
     "sayso_entry",
@@ -55,8 +62,26 @@ segment = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column("source_sha256", sa.Text, unique=True),
+    # The keyed digest of the file that it came from; null for what came from the head.
+    sa.Column("source", sa.Text, unique=True),
     sa.Column("recorded_us", sa.BigInteger, nullable=False),
+)
+table = sa.Table(
+    "sayso_table",
+    metadata,
+    sa.Column("entry", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    # As the entry holds it.
+    sa.Column("root", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    # Whether every member has one row, which counts always.
+    sa.Column("single", sa.Boolean, nullable=False),
+    # The keyed digest of the file that it came from.
+    sa.Column("source", sa.Text, nullable=False),
+    # Since when its rows are deleted by retention; null: they stand.
+    sa.Column("expired_us", sa.BigInteger),
 )
 member_key = sa.Table(
     "sayso_member_key",
@@ -70,12 +95,41 @@ erased = sa.Table(
     "sayso_erased",
     metadata,
     sa.Column("tag", sa.LargeBinary(32), primary_key=True),
+    # The index of the erasure's entry.
+    sa.Column("entry", sa.BigInteger, nullable=False),
+)
+erasure_work = sa.Table(
+    "sayso_erasure_work",
+    metadata,
+    sa.Column("tag", sa.LargeBinary(32), primary_key=True),
+    # Where to look; null: in every bucket.
+    sa.Column("bucket", sa.Integer),
+    # Whether all is done but what others hold at the moment.
+    sa.Column("waiting", sa.Boolean, nullable=False),
+)
+snapshot = sa.Table(
+    "sayso_snapshot",
+    metadata,
+    # Relative to the workspace, so that both can move together.
+    sa.Column("path", sa.Text, primary_key=True),
+    # The index of the snapshot's entry, and its manifest's digest; null: it is being made.
+    sa.Column("entry", sa.BigInteger),
+    sa.Column("manifest", sa.Text),
+)
+
+checkpoint = sa.Table(
+    "sayso_checkpoint",
+    metadata,
+    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("root", sa.LargeBinary(32), nullable=False),
+    sa.Column("note", sa.LargeBinary, nullable=False),
 )
 
 
 def _first(con: sa.Connection) -> None:
     metadata.create_all(con)
-    con.execute(sa.insert(head).values(one=1, size=0, version=0))
+    con.execute(sa.insert(head).values(one=1, size=0, version=0, rewritten=0))
 
 
 # Step i brings version i to version i + 1; never edit one that was released.

@@ -2,7 +2,7 @@
 
 Promises: an append is durable when it returns; indexes run from 0 without a gap, whoever
 writes; bulk files are taken whole or not at all; reading back sees your own write. Does not
-interpret payloads.
+interpret payloads. Erasure has a page of its own: `sayso.ledger.erase`.
 
 Life of an append: take the writers' lock (a file lock for SQLite, an advisory lock for
 PostgreSQL), read the size, insert, raise the size, commit, release.
@@ -13,22 +13,31 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from sayso.canonical import PUBLIC_KEY, commit, encode
-from sayso.errors import InputError, IntegrityError, RefusedError, UnavailableError
+from sayso.errors import (
+    InputError,
+    IntegrityError,
+    RefusedError,
+    SaysoError,
+    UnavailableError,
+)
 from sayso.ledger import schema
 from sayso.ledger.keys import MemberKeys
 from sayso.model import Choice
+
+T = TypeVar("T")
 
 # Choices that the head holds before they are sealed into a segment.
 SEAL_ROWS = 20_000
@@ -187,6 +196,24 @@ class Ledger:
         with self._told(), self._writers_lock(), self.engine.connect() as con:
             con.connection.execute("PRAGMA journal_mode = WAL")
 
+    def maintain(self, statement: str, *, patient: bool = True) -> list[Any]:
+        """Run a statement that no transaction may hold, such as VACUUM; return its rows.
+
+        Args:
+            statement: Of SQLite or of PostgreSQL, as the ledger stands.
+            patient: Whether SQLite waits for its readers.
+        """
+        with self._told(), self._writers_lock(), self.engine.connect() as con:
+            if con.dialect.name == "postgresql":
+                con.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
+                return []
+            driver: Any = con.connection
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000 if patient else 0}")
+            try:
+                return list(driver.execute(statement).fetchall())
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
     @staticmethod
     def reserve(con: sa.Connection, rows: int) -> int:
         """Take the next `rows` indexes and return the first; only inside `writing`."""
@@ -269,26 +296,6 @@ class Ledger:
         )
         return Receipt(index, commitment)
 
-    def erase(self, member_id: str, recorded_us: int) -> Receipt:
-        """Delete a member's key and head payloads, leave a keyed tombstone, append an entry.
-
-        Raises:
-            InputError: The member was erased before.
-        """
-        with self.writing() as con:
-            if self.keys.is_erased(con, member_id):
-                raise InputError("the member was erased before")
-            con.execute(
-                sa.update(schema.entry)
-                .where(schema.entry.c.member_id == member_id)
-                .values(
-                    member_id=None, purpose=None, choice=None, effective_us=None, country=None,
-                    channel=None, setting_version=None, claimed_us=None,
-                )
-            )  # fmt: skip
-            tag = self.keys.entomb(con, member_id)
-            return self.append_public("erasure", {"tombstone": tag.hex()}, recorded_us, con)
-
     # ---- reading ----
 
     def size(self) -> int:
@@ -329,6 +336,25 @@ class Ledger:
             rows = con.execute(query).all()
         for index, name, recorded_us, payload in rows:
             yield PublicEntry(int(index), name, int(recorded_us), json.loads(payload))
+
+    def rewritten(self) -> int:
+        """Return how often files were put in the place of others."""
+        with self.reading() as con:
+            return int(con.execute(sa.select(schema.head.c.rewritten)).scalar_one())
+
+    def steadily(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns; do it again where files that it read were replaced.
+
+        An erasure deletes a listed file as soon as another is listed in its place; whoever
+        read the list before that finds the file missing.
+        """
+        while True:
+            before = self.rewritten()
+            try:
+                return work()
+            except (SaysoError, OSError, duckdb.Error):
+                if self.rewritten() == before:
+                    raise
 
     def choices(self, known: int, member_id: str | None = None) -> tuple[pa.Table, list[Segment]]:
         """Return the head's choices and the segments that hold entries below `known`."""

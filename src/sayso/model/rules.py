@@ -166,7 +166,13 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What data would be used for, by whom."""
+    """What data would be used for, by whom.
+
+    Attributes:
+        how_to_change: Where a member says otherwise; empty where the file does not say.
+        retention: How long what was used is kept; empty where the file does not say.
+        contact: Whom a member asks; empty where the file does not say.
+    """
 
     name: str
     title: str
@@ -175,6 +181,9 @@ class Purpose:
     wordings: tuple[Wording, ...]
     sources: Mapping[str, Source]
     place: Place
+    how_to_change: str = ""
+    retention: str = ""
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)

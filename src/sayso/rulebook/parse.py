@@ -275,6 +275,9 @@ def _purpose(sheet: Sheet, doc: PurposeDoc) -> Purpose:
         wordings=tuple(Wording(w.version, w.begins, w.label, w.text) for w in doc.wordings),
         sources=_cited(doc.source, _declared(doc.sources)),
         place=Place(sheet.file, sheet.lines[()]),
+        how_to_change=doc.how_to_change,
+        retention=doc.retention,
+        contact=doc.contact,
     )
 
 

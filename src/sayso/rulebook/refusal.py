@@ -163,7 +163,7 @@ def _incomplete(kind: type[Document], plain: object, stem: str) -> Iterator[Refu
     elif kind is PurposeDoc:
         if not is_purpose_name(stem):
             yield Refusal((), f"{told(stem)} cannot name a purpose", "use small letters and '-'")
-        facts = {"recipients", "sharing", "wordings"} & _stated(plain)
+        facts = (_stated(plain) & PurposeDoc.model_fields.keys()) - {"title", "sources", "source"}
         yield from _unsourced((), plain, facts, facts | {"title"}, ids)
     else:
         members = plain.get("members")

@@ -313,6 +313,9 @@ class PurposeDoc(Document):
     recipients: Annotated[tuple[Text, ...], MinLen(1), AfterValidator(_distinct)]
     sharing: Annotated[bool, Strict()]
     wordings: Annotated[tuple[WordingDoc, ...], AfterValidator(_distinct_versions)] = ()
+    how_to_change: Text = ""
+    retention: Text = ""
+    contact: Text = ""
     sources: dict[SourceName, SourceDoc] = Field(default_factory=dict)
     source: dict[str, Cited]
 

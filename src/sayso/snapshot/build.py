@@ -18,23 +18,27 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlalchemy as sa
 
 from sayso.canonical import encode
 from sayso.decision.cells import Cells, tabulate
 from sayso.decision.states import STANDING_BITS, MemberStates
 from sayso.errors import ConflictError, InputError
-from sayso.ledger.ingest import MEMBERS, NOTICES
-from sayso.ledger.keys import BUCKETS, KEY_BYTES
+from sayso.ledger.erase import work_left
+from sayso.ledger.keys import BUCKETS
+from sayso.ledger.rows import MEMBERS, NOTICES
 from sayso.ledger.store import temporary_name
+from sayso.ledger.versions import stand_at, version_at
 from sayso.log import root_of
 from sayso.model import SEMANTICS, Reason
 from sayso.rulebook.civil import TZDATA_VERSION
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot import card
+from sayso.snapshot.erase import erase_in
 from sayso.snapshot.folder import Place, is_listed, link, making
+from sayso.snapshot.known import announced, note_finished
 from sayso.snapshot.load import verified_buckets
 from sayso.snapshot.manifest import (
     FORMAT,
@@ -49,8 +53,9 @@ from sayso.snapshot.manifest import (
     iso,
     load_manifest,
 )
+from sayso.snapshot.notes import read_notes, visiting
 from sayso.snapshot.request import Built, Request, Rules, Tools, fold_states
-from sayso.snapshot.seal import Sealed, seal_partition
+from sayso.snapshot.seal import Sealed, key_matrix, seal_partition
 from sayso.snapshot.stream import Partitions, Pass, partitions_for, repeated_in, run_pass
 from sayso.snapshot.tally import NO_BUCKET, Tally, by_country, in_total
 from sayso.snapshot.worker import seal_all
@@ -74,7 +79,7 @@ def build(tools: Tools, rules: Rules, request: Request) -> Built:
         InputError: An input cannot be read.
         UnavailableError: The ledger did not answer.
     """
-    with making(request.out) as place:
+    with making(request.out) as place, announced(tools.ledger, request.out):
         job = _Job(tools, rules, request, place)
         try:
             return job.run(frozenset(range(BUCKETS)), None)
@@ -96,7 +101,7 @@ def rebuild(tools: Tools, rules: Rules, request: Request, base: Path, old_rules:
         raise InputError(
             f"'{base}' is no snapshot of this workspace", hint="build it here, then rebuild"
         )
-    with making(request.out) as place:
+    with making(request.out) as place, announced(tools.ledger, request.out):
         job = _Job(tools, rules, request, place)
         try:
             return job.run(job.changed_since(old, base, old_rules), base)
@@ -131,6 +136,7 @@ class _Job:
         self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
         self._after: MemberStates | None = None
         self._has_single_ids = False
+        self._erased = 0  # how many members were, before the fold
         self._base: Future[list[tuple[int, Path, Bucket]]] = Future()
 
     def close(self) -> None:
@@ -155,12 +161,12 @@ class _Job:
                 name=request.members.name, sha256=sha256_of(self.members.paths), rows=int(rows)
             )
         for kind in (MEMBERS, NOTICES):
-            version = self.tools.ledger.latest("table", request.known, table=kind)
-            if kind not in found and version is not None:
+            if kind in found:
+                continue
+            version = version_at(self.tools.ledger, kind, request.known)
+            if version is not None:
                 found[kind] = Input(
-                    name=f"entry {version.index}",
-                    sha256=version.payload["source_sha256"],
-                    rows=version.payload["rows"],
+                    name=f"entry {version.entry}", sha256=version.root, rows=version.rows
                 )
         return found
 
@@ -170,6 +176,8 @@ class _Job:
         content_ids = (
             f"(SELECT DISTINCT {self.content.id('member_id')} member_id FROM {self.content.sql})"
         )
+        with self.tools.ledger.reading() as con:
+            self._erased = self.tools.ledger.keys.count_erased(con)
         with reading(source):
             return fold_states(
                 self.tools.ledger,
@@ -202,13 +210,15 @@ class _Job:
             # Its member table can be read again only from the ledger.
             and MEMBERS in old.inputs
             and old.inputs[MEMBERS].name.startswith("entry ")
+            and stand_at(self.tools.ledger, old.known)
         )
         if not same:
             return everything
         # The same content: what the base found about its ids holds.
         self._has_single_ids = str(Reason.RECORD_UNKNOWN) not in old.counts.reasons
         if same_moment and old.inputs == self.inputs:  # choices and erasures came, nothing else
-            return self._buckets_of(self._said_since(old.known))
+            said = self.tools.ledger.steadily(lambda: self._said_since(old.known))
+            return self._buckets_of(said)
         old_cells = tabulate(in_force(old_rules.book, old.purpose, old.at_instant))
         if not self._same_record_part(old_cells):
             return everything
@@ -228,7 +238,8 @@ class _Job:
         parts = [f"SELECT member_id FROM head_now WHERE index >= {known}"]
         parts += [
             f"SELECT member_id FROM read_parquet({quoted(str(one.path))}) "
-            f"WHERE ordinal >= {known - one.first} AND ordinal < {self.request.known - one.first}"
+            f"WHERE ordinal >= {known - one.first} AND ordinal < {self.request.known - one.first} "
+            "AND member_id IS NOT NULL"  # null: erased
             for one in segments
             if one.end > known
         ]
@@ -314,20 +325,17 @@ class _Job:
         )
         keys = self.tools.ledger.keys
         self.tools.progress("keys", len(states.packed))
+        wanted = "SELECT member_id::VARCHAR AS member_id FROM state_rows WHERE may"
         if only is None or self.members is not None:
             # A replaced table may hold members who have no key yet.
-            wanted = "SELECT member_id::VARCHAR AS member_id FROM state_rows WHERE may"
             with self.tools.ledger.writing() as con:
-                # INVARIANT: nobody who was erased since the fold gets a key again.
-                keys.erased_among(con, self.duck, [f"({wanted})"])
-                if self.duck.sql("SELECT 1 FROM erased_members LIMIT 1").fetchall():
-                    raise ConflictError(
-                        "a member was erased while the snapshot was built", hint="build it again"
-                    )
+                self._need_nobody_erased(con, wanted)
                 keys.ensure_many(con, self.duck, wanted)
         else:
             with self.tools.ledger.reading() as con:
                 keys.load(con, self.duck, only)
+                if keys.count_erased(con) != self._erased:
+                    self._need_nobody_erased(con, wanted)
         self.duck.execute(
             "CREATE OR REPLACE TEMP TABLE keyed AS SELECT s.member_id, s.state, k.bucket, k.key, "
             "(row_number() OVER () - 1)::INTEGER AS member FROM state_rows s "
@@ -335,7 +343,7 @@ class _Job:
         )
         path = self.work / "keys.npy"
         ordered = self.duck.sql("SELECT key FROM keyed ORDER BY member").to_arrow_table()["key"]
-        np.save(path, _key_matrix(ordered))
+        np.save(path, key_matrix(ordered))
         # A member without a key has no bucket: nothing of theirs was ever admitted.
         keyless = f"{NO_BUCKET}"
         if only is not None and self.members is None:
@@ -354,6 +362,12 @@ class _Job:
         for name in ("keyed", "member_keys", "members_now", "choices_now", "notices_now", "said"):
             self._drop(name)
         return path
+
+    def _need_nobody_erased(self, con: sa.Connection, ids: str) -> None:
+        """INVARIANT: nobody who was erased since the fold is admitted, or gets a key again."""
+        found = self.tools.ledger.keys.erasures_among(con, self.duck, [f"({ids})"])
+        if found is not None and found.num_rows:
+            raise _erased_meanwhile()
 
     def _drop(self, name: str) -> None:
         for kind in ("VIEW", "TABLE"):
@@ -386,9 +400,15 @@ class _Job:
 
         Raises:
             IntegrityError: A file of the base is not the one that its manifest lists.
+            ConflictError: It was replaced just now.
         """
-        for number, path, bucket in self._base.result():
-            if number not in buckets:
+        with visiting(base, alone=False):
+            replaced = read_notes(base)
+            for number, path, bucket in self._base.result():
+                if number in buckets:
+                    continue
+                if bucket.file in replaced:  # the buckets of the erased are built anew
+                    raise _erased_meanwhile()
                 link(path, self.folder / bucket.file)
                 listed[number] = bucket
         before = pq.read_table(base / COUNTS_NAME, schema=counts.schema)
@@ -435,14 +455,16 @@ class _Job:
         # INVARIANT: where a manifest stands, everything that it lists is on disk.
         made.rename(folder / NAME)
         flush(folder)
-        receipt = self.tools.ledger.append_public(
-            "snapshot",
-            {
-                "manifest": manifest.digest, "root": manifest.root, "purpose": request.purpose,
-                "at": manifest.at, "known": request.known, "rulebook": self.rules.book.digest,
-            },
-            self.tools.recorded_us,
-        )  # fmt: skip
+        ledger = self.tools.ledger
+        payload = {
+            "manifest": manifest.digest, "root": manifest.root, "purpose": request.purpose,
+            "at": manifest.at, "known": request.known, "rulebook": self.rules.book.digest,
+        }  # fmt: skip
+        with ledger.writing() as con:
+            receipt = ledger.append_public("snapshot", payload, self.tools.recorded_us, con)
+            note_finished(con, ledger, request.out, receipt.index, manifest.digest)
+        if (left := work_left(ledger)).tags:  # who was erased before this entry
+            erase_in(ledger, folder, left.buckets)
         if request.out.is_dir():
             request.out.rmdir()
         folder.rename(request.out)
@@ -483,18 +505,8 @@ def _changed(
         duck.unregister("after")
 
 
-def _key_matrix(keys: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
-    """Return keys as bytes of shape (members, 32)."""
-    fixed = keys.cast(pa.binary(KEY_BYTES))
-    parts = [
-        np.frombuffer(chunk.buffers()[1], np.uint8)[
-            KEY_BYTES * chunk.offset : KEY_BYTES * (chunk.offset + len(chunk))
-        ]
-        for chunk in fixed.chunks
-        if len(chunk)
-    ]
-    joined = np.concatenate(parts) if parts else np.empty(0, np.uint8)
-    return joined.reshape(-1, KEY_BYTES)
+def _erased_meanwhile() -> ConflictError:
+    return ConflictError("a member was erased while the snapshot was built", hint="build it again")
 
 
 def _listed(one: Sealed) -> Bucket:

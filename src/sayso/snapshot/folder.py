@@ -38,12 +38,12 @@ def making(out: Path) -> Iterator[Place]:
         except OSError:
             raise ConflictError(f"another process builds '{out}'", hint="wait for it") from None
         _need_room(out)  # it may have been finished just now
-        _clear(folder)
+        clear(folder)
         try:
             yield Place(folder, lock)
         except BaseException:
             with suppress(OSError):
-                _clear(folder)
+                clear(folder)
                 folder.rmdir()
             raise
     finally:
@@ -55,7 +55,7 @@ def _need_room(out: Path) -> None:
         raise ConflictError(f"'{out}' exists", hint="choose another folder, snapshots never change")
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Remove what a build left behind, the manifest first: without it, nothing is finished."""
     (folder / NAME).unlink(missing_ok=True)
     for left in folder.iterdir():

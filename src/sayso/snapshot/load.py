@@ -1,6 +1,7 @@
 """Reading a finished snapshot: as a dataset to train on, or as tables to compare.
 
-Promises: what is read is what the manifest lists; a file that differs stops the reading.
+Promises: what is read is what the manifest lists, less what was erased since; a file that
+differs stops the reading.
 """
 
 import json
@@ -9,10 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sayso.errors import IntegrityError, UnavailableError
 from sayso.snapshot.manifest import Bucket, load_manifest
+from sayso.snapshot.notes import (
+    Steps,
+    need_records,
+    read_notes,
+    standing_digests,
+    unfinished,
+    visiting,
+)
 from sayso.snapshot.seal import BUCKET_SCHEMA
 from sayso.tables import sha256_of
 
@@ -24,34 +34,51 @@ def verified_buckets(snapshot: Path) -> Iterator[tuple[int, Path, Bucket]]:
     """Yield every bucket file of a snapshot after comparing its digest.
 
     Raises:
-        InputError: There is no finished snapshot.
+        InputError: There is no finished snapshot, or retention deleted its records.
         IntegrityError: A file is missing, unlisted or differs.
     """
     manifest = load_manifest(snapshot)
+    need_records(snapshot, manifest)
     listed = {bucket.file for bucket in manifest.buckets.values()}
     present = {path.relative_to(snapshot).as_posix() for path in (snapshot / "records").glob("*")}
     if odd := sorted(listed ^ present):
         raise IntegrityError(f"'{odd[0]}' and the manifest disagree on which files there are")
-    for number, bucket in manifest.buckets.items():
-        yield int(number), verified_file(snapshot, bucket), bucket
+    with visiting(snapshot, alone=False):
+        steps = read_notes(snapshot)
+        for number, bucket in manifest.buckets.items():
+            yield int(number), verified_file(snapshot, bucket, steps), bucket
 
 
-def verified_file(snapshot: Path, bucket: Bucket) -> Path:
+def verified_file(snapshot: Path, bucket: Bucket, steps: Steps) -> Path:
     """Return the file of a bucket after comparing its digest.
+
+    Args:
+        snapshot: The folder.
+        bucket: As the manifest lists it.
+        steps: What erasures replaced, of `read_notes`.
 
     Raises:
         IntegrityError: It is missing or differs.
     """
     path = snapshot / bucket.file
-    if not path.is_file() or sha256_of((path,)) != bucket.sha256:
+    digest = sha256_of((path,)) if path.is_file() else ""
+    ends, before = standing_digests(bucket.file, bucket.sha256, steps)
+    if digest in before:
+        raise unfinished(bucket.file)
+    if digest not in ends:
         raise IntegrityError(f"'{bucket.file}' is not the file that the manifest lists")
     return path
 
 
 def load_records(snapshot: Path) -> pa.Table:
-    """Return all records of a snapshot as one table, in the order of buckets and tags."""
+    """Return all records of a snapshot as one table, in the order of buckets and tags.
+
+    What was erased is not among them: of it the files hold tag and digest alone.
+    """
     tables = [pq.read_table(path) for _, path, _ in verified_buckets(snapshot)]
-    return pa.concat_tables(tables) if tables else BUCKET_SCHEMA.empty_table()
+    table = pa.concat_tables(tables) if tables else BUCKET_SCHEMA.empty_table()
+    gone = table["member_id"].null_count
+    return table.filter(pc.is_valid(table["member_id"])) if gone else table
 
 
 def load_dataset(snapshot: Path | str) -> "datasets.Dataset":

@@ -4,7 +4,10 @@ Promises: the same records and keys give the same bytes, whatever order they cam
 in worker processes; holds one partition in memory.
 
 A record's *tag* is SHA-256 over its member's key and its id; its *digest* over the key and
-the canonical bytes of all its columns. Leaves are tag ‖ digest, sorted by tag.
+the canonical bytes of all its columns. Leaves are tag ‖ digest, sorted by tag. Both stand in
+the file, so that they stay when the record is erased. The *salt*, from the member's key as
+well, goes with the record: without it nobody can try guesses at erased words against the
+digest of the file as it was.
 """
 
 import hashlib
@@ -20,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sayso.canonical import encode, sql_fields, sql_integer, sql_pieces, sql_text
+from sayso.ledger.keys import KEY_BYTES
 from sayso.log import tree_root
 from sayso.snapshot.manifest import bucket_name
 from sayso.tables import flush
@@ -29,6 +33,8 @@ HASH_BYTES = 32
 
 TAG_LABEL = "sayso/record-tag/v1"
 RECORD_LABEL = "sayso/record/v1"
+SALT_LABEL = "sayso/record-salt/v1"
+SALT_BYTES = 16
 
 # What a partition holds, and in this order what the digest covers.
 RECORD_COLUMNS = pa.schema(
@@ -46,7 +52,14 @@ RECORD_COLUMNS = pa.schema(
     ]
 )
 PARTITION_SCHEMA = pa.schema([*RECORD_COLUMNS, ("bucket", pa.int16()), ("member", pa.int32())])
-BUCKET_SCHEMA = pa.schema([("tag", pa.binary(32)), *RECORD_COLUMNS])
+BUCKET_SCHEMA = pa.schema(
+    [
+        ("tag", pa.binary(HASH_BYTES)),
+        ("digest", pa.binary(HASH_BYTES)),
+        ("salt", pa.binary(SALT_BYTES)),
+        *RECORD_COLUMNS,
+    ]
+)
 
 
 class Sealed(NamedTuple):
@@ -71,14 +84,16 @@ def seal_partition(
     """
     with pa.memory_map(str(partition)) as source:
         table = pa.ipc.open_stream(source).read_all().combine_chunks()
-    tags, digests = _hash_rows(con, table, np.load(keys, mmap_mode="r"))
+    own_keys = np.load(keys, mmap_mode="r")
+    tags, digests = _hash_rows(con, table, own_keys)
     bucket = table["bucket"].to_numpy()
     order = _order(bucket, tags)
-    tags = tags[order]
-    leaves = np.concatenate([tags, digests[order]], axis=1)
-    hashes = _leaf_hashes(leaves)
+    tags, digests = tags[order], digests[order]
+    hashes = _leaf_hashes(np.concatenate([tags, digests], axis=1))
+    salts = _salts(table["member"].to_numpy()[order], own_keys)
     records = table.select(RECORD_COLUMNS.names).take(pa.array(order))
-    records = records.add_column(0, "tag", fixed_binary(tags))
+    for place, (name, column) in enumerate((("tag", tags), ("digest", digests), ("salt", salts))):
+        records = records.add_column(place, name, fixed_binary(column))
     sealed = []
     numbers, starts = np.unique(bucket[order], return_index=True)
     ends = [*starts[1:].tolist(), len(order)]
@@ -110,6 +125,14 @@ def _hash_rows(con: duckdb.DuckDBPyConnection, table: pa.Table, keys: Bytes) -> 
     return _matrix(tags), _matrix(digests)
 
 
+def _salts(members: npt.NDArray[np.int32], keys: Bytes) -> Bytes:
+    """Return the salt of every row, of shape (rows, SALT_BYTES); one per member."""
+    numbers, place = np.unique(members, return_inverse=True)
+    label = encode(SALT_LABEL)
+    made = [hashlib.sha256(keys[one].tobytes() + label).digest() for one in numbers.tolist()]
+    return np.ascontiguousarray(_matrix(b"".join(made))[place, :SALT_BYTES])
+
+
 def _sql_field(name: str, column: pa.ChunkedArray) -> str:
     """SQL: one field, as `sql_text` and `sql_integer` write it, or part of the same concat."""
     if column.null_count == len(column):
@@ -118,6 +141,20 @@ def _sql_field(name: str, column: pa.ChunkedArray) -> str:
         return sql_integer("epoch_us(written_at)")
     # Where nothing is null no row need ask, and the outer concat takes the pieces.
     return sql_text(f'"{name}"') if column.null_count else sql_pieces(f'"{name}"')
+
+
+def key_matrix(keys: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Return keys as bytes of shape (members, 32)."""
+    fixed = keys.cast(pa.binary(KEY_BYTES))
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8)[
+            KEY_BYTES * chunk.offset : KEY_BYTES * (chunk.offset + len(chunk))
+        ]
+        for chunk in fixed.chunks
+        if len(chunk)
+    ]
+    joined = np.concatenate(parts) if parts else np.empty(0, np.uint8)
+    return joined.reshape(-1, KEY_BYTES)
 
 
 def _matrix(joined: bytes) -> Bytes:
@@ -134,8 +171,8 @@ def _leaf_hashes(leaves: Bytes) -> list[bytes]:
 
 
 def fixed_binary(matrix: Bytes) -> pa.Array:
-    """Return the rows of a contiguous (rows, 32) matrix as binary, without copying."""
-    kind = pa.binary(HASH_BYTES)
+    """Return the rows of a contiguous matrix of bytes as binary, without copying."""
+    kind = pa.binary(matrix.shape[1])
     return pa.FixedSizeBinaryArray.from_buffers(kind, len(matrix), [None, pa.py_buffer(matrix)])
 
 
@@ -171,7 +208,7 @@ def _order(bucket: npt.NDArray[np.int16], tags: Bytes) -> npt.NDArray[np.int64]:
 
 def write_bucket(records: pa.Table, path: Path) -> None:
     """Write one bucket's records; the same rows give the same bytes."""
-    codes = ["country", "category", "visibility", "authorship", "context", "licence"]
+    codes = ["salt", "country", "category", "visibility", "authorship", "context", "licence"]
     pq.write_table(
         records.cast(BUCKET_SCHEMA).combine_chunks(),
         path,
@@ -187,7 +224,9 @@ def bucket_root(path: Path, keys: dict[str, bytes]) -> str:
     """Return the root of a bucket file, computed row by row from the definition."""
     leaves = []
     for row in pq.read_table(path).to_pylist():
-        key = keys[row["member_id"]]
-        row["written_at"] = int(pc.cast(pa.scalar(row["written_at"]), pa.int64()).as_py())
-        leaves.append(row["tag"] + record_digest(key, row))
+        digest = row["digest"]
+        if row["member_id"] is not None:  # else it was erased, and the digest is what is left
+            row["written_at"] = int(pc.cast(pa.scalar(row["written_at"]), pa.int64()).as_py())
+            digest = record_digest(keys[row["member_id"]], row)
+        leaves.append(row["tag"] + digest)
     return tree_root([hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]).hex()

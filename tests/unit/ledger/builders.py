@@ -41,6 +41,8 @@ def entries(ledger: Ledger, known: int | None = None) -> dict[int, Row]:
     found = {row.pop("index"): row for row in head.to_pylist()}
     for segment in segments:
         for row in pq.read_table(segment.path).to_pylist():
+            if row["member_id"] is None:  # erased
+                continue
             index = segment.first + row.pop("ordinal")
             if index < size:
                 assert index not in found

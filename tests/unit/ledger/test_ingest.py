@@ -13,11 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sayso.canonical import commit
+from sayso.erasure import erase
 from sayso.errors import InputError
 from sayso.ledger import Ingested, Ledger, ingest_choices, ingest_table, open_ledger
 from sayso.ledger.fsck import fsck
-from sayso.ledger.ingest import FAULTS_SHOWN, member_row_commitment, seal
+from sayso.ledger.ingest import FAULTS_SHOWN, seal
+from sayso.ledger.rows import member_row_commitment
 from sayso.ledger.store import canonical_choice
+from sayso.ledger.versions import Version, version_at
 from sayso.log import EMPTY_ROOT, root_of
 from sayso.model import DEFAULT_PURPOSE, Choice
 from tests.town import (
@@ -59,8 +62,8 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet*"))
 
 
-def version_of(ledger: Ledger, kind: str = "members") -> Any:
-    found = ledger.latest("table", ledger.size(), table=kind)
+def version_of(ledger: Ledger, kind: str = "members") -> Version:
+    found = version_at(ledger, kind, ledger.size())
     assert found is not None
     return found
 
@@ -288,7 +291,7 @@ def test_a_header_alone_is_no_entry(ledger: Ledger, tmp_path: Path, text: str) -
 def test_files_of_erased_members_alone_leave_the_ledger_usable(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.erase("7", START_US)
+    erase(ledger, "7", START_US)
     for number in range(3):
         rows = [choice_row("7", "off", f"2026-01-0{number + 1}")]
         path = write_jsonl(tmp_path / f"{number}.jsonl", rows)
@@ -399,10 +402,13 @@ def test_a_members_root_is_that_of_its_rows(ledger: Ledger, folder: Path) -> Non
     ]
     taken = ingest_table(ledger, "members", write_jsonl(folder / "m.jsonl", rows), START_US)
     assert (taken.rows, taken.ignored) == (43, 1)
-    payload = version_of(ledger).payload
-    kept = pq.read_table(folder / "tables" / payload["name"]).to_pylist()
-    assert len(kept) == payload["rows"] == 43
-    assert expected_root(ledger, kept).hex() == payload["root"]
+    version = version_of(ledger)
+    kept = pq.read_table(version.path).to_pylist()
+    assert len(kept) == version.rows == 43
+    assert expected_root(ledger, kept).hex() == version.root
+    entry = ledger.latest("table", ledger.size())
+    assert entry is not None
+    assert entry.payload == {"table": "members", "root": version.root}
 
 
 def test_the_root_does_not_depend_on_the_order_of_rows(ledger: Ledger, folder: Path) -> None:
@@ -412,7 +418,7 @@ def test_the_root_does_not_depend_on_the_order_of_rows(ledger: Ledger, folder: P
     roots = []
     for path in (first, second):
         assert not ingest_table(ledger, "members", path, START_US).unchanged
-        roots.append(version_of(ledger).payload["root"])
+        roots.append(version_of(ledger).root)
     assert roots[0] == roots[1]
 
 
@@ -453,7 +459,7 @@ def test_csv_jsonl_and_parquet_members_have_one_root(ledger: Ledger, folder: Pat
         write_parquet(folder / "m.parquet", rows, MEMBER_COLUMNS),
     ):
         ingest_table(ledger, "members", path, START_US)
-        roots.append(version_of(ledger).payload["root"])
+        roots.append(version_of(ledger).root)
     assert len(set(roots)) == 1
 
 
@@ -498,7 +504,7 @@ def test_a_table_may_be_empty(
     path = write_csv(folder / "t.csv", [], columns)
     taken = ingest_table(ledger, kind, path, START_US)
     assert (taken.rows, taken.first) == (0, 0)
-    assert version_of(ledger, kind).payload["root"] == EMPTY_ROOT.hex()
+    assert version_of(ledger, kind).root == EMPTY_ROOT.hex()
     assert ingest_table(ledger, kind, path, START_US).unchanged
     assert standings(ledger, 1) == []
     assert fsck(ledger).roots == 1

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from sayso.erasure import erase
 from sayso.ledger import Ledger, ingest_choices
 from sayso.ledger.fsck import fsck
 from sayso.ledger.ingest import seal
@@ -27,7 +28,7 @@ def busy_ledger(ledger: Ledger, folder: Path) -> None:
             rows = [choice_row(f"m{n}", "on", f"2026-01-0{n + 1}") for n in range(4)]
             ingest_choices(ledger, write_jsonl(folder / "some.jsonl", rows), START_US)
     say(ledger, "gone", Choice.OFF)
-    ledger.erase("gone", START_US)
+    erase(ledger, "gone", START_US)
     say(ledger, "m1", Choice.ON, at_us=START_US - 9, recorded_us=START_US)
 
 

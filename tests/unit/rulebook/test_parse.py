@@ -340,3 +340,32 @@ def test_load_tells_a_missing_directory_and_a_thing_that_is_no_file(tmp_path: Pa
     (tmp_path / "scopes.yaml").mkdir()
     with pytest.raises(InputError, match=r"'scopes\.yaml' cannot be read"):
         load_rulebook(tmp_path)
+
+
+WORDS_OF_A_PURPOSE = ("how_to_change", "retention", "contact")
+
+
+@pytest.mark.parametrize("key", WORDS_OF_A_PURPOSE)
+def test_what_a_receipt_says_of_a_purpose(key: str) -> None:
+    stated = changed(
+        "purposes/training.yaml",
+        "source:\n",
+        f"{key}: In the settings\nsource:\n  {key}: assumption\n",
+    )
+    purpose = parse_rulebook(stated).purposes["training"]
+    assert [getattr(purpose, one) for one in WORDS_OF_A_PURPOSE] == [
+        "In the settings" if one == key else "" for one in WORDS_OF_A_PURPOSE
+    ]
+    assert purpose.sources[key].is_assumption
+
+
+@pytest.mark.parametrize("key", WORDS_OF_A_PURPOSE)
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [("In the settings", "no source for"), ('" "', "the text is empty"), ("7", "is not text")],
+)
+def test_a_word_of_a_purpose_is_text_with_a_source(key: str, written: str, message: str) -> None:
+    files = changed("purposes/training.yaml", "source:\n", f"{key}: {written}\nsource:\n")
+    with pytest.raises(RulebookError) as caught:
+        parse_rulebook(files)
+    assert any(message in fault.message for fault in caught.value.faults)

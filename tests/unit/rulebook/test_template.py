@@ -95,6 +95,9 @@ def test_the_purpose_names_its_setting_and_recipients() -> None:
     label = "Use my data for training content creation AI models"
     assert [wording.label for wording in purpose.wordings] == [label]
     assert "Data for Generative AI Improvement" in purpose.wordings[0].text
+    assert purpose.how_to_change.endswith("Data for Generative AI Improvement")
+    assert purpose.sources["how_to_change"].address.startswith("https://www.linkedin.com/help/")
+    assert (purpose.retention, purpose.contact) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""Erasure notes: which files of a snapshot were written anew, and why that is no fault.
+
+Promises: the manifest of a snapshot never changes, and its root stays true, since every leaf
+(tag, digest) stays in the files. A note says which file took the place of which; following
+the notes from the digest in the manifest leads to the digest of the file that stands.
+
+A note is `evidence/erasures/<entry>.json`, named for the erasure's entry in the ledger. It
+stands before the file is replaced, so that a crash leaves a replacement that is announced
+and not done, and never one that nobody can explain.
+
+Example:
+    >>> erasure_note(31, {"records/bucket-0007.parquet": ("aa", "bb")})["entry"]
+    31
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sayso.canonical import canonical_json, parse_canonical
+from sayso.errors import InputError, IntegrityError
+from sayso.snapshot.manifest import Manifest
+from sayso.tables import flush
+
+FORMAT = "sayso/erasure-note/v1"
+FOLDER = "evidence/erasures"
+# Says that retention deleted the records; see `sayso.retention`.
+EXPIRED_NAME = "evidence/retention.json"
+
+# File -> digest -> digests that took its place.
+Steps = Mapping[str, Mapping[str, set[str]]]
+
+
+@contextmanager
+def visiting(snapshot: Path, *, alone: bool) -> Iterator[None]:
+    """Hold a snapshot while it is read, or alone while its files are replaced.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    try:
+        descriptor = os.open(snapshot, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"no finished snapshot in '{snapshot}'", hint="build it again") from None
+    try:
+        with suppress(OSError):  # a file system without locks is read all the same
+            fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# ---- writing ----------------------------------------------------------------------------
+
+
+def erasure_note(entry: int, files: Mapping[str, tuple[str, str]]) -> dict[str, object]:
+    """Return the note of one erasure in one snapshot.
+
+    Args:
+        entry: The index of the erasure's entry in the ledger.
+        files: Path in the snapshot -> digest (SHA-256, hex) before, and after.
+    """
+    return {
+        "format": FORMAT,
+        "entry": entry,
+        "files": {name: {"from": old, "to": new} for name, (old, new) in sorted(files.items())},
+    }
+
+
+def write_note(snapshot: Path, entry: int, files: Mapping[str, tuple[str, str]]) -> Path:
+    """Write a note, durably, adding to what it said before; return its path."""
+    path = snapshot / FOLDER / f"{entry}.json"
+    if path.exists():
+        files = {**_parse_note(path.read_bytes(), path.name), **files}
+    made = path.with_name(f".{path.name}.tmp")
+    made.write_bytes(canonical_json(erasure_note(entry, files)))
+    flush(made)
+    made.rename(path)
+    flush(path.parent)
+    return path
+
+
+# ---- reading ----------------------------------------------------------------------------
+
+
+def _parse_note(unverified: bytes, name: str) -> dict[str, tuple[str, str]]:
+    """Return the files of a note.
+
+    Raises:
+        InputError: It is no note.
+        IntegrityError: It is not in canonical form.
+    """
+    problem = InputError(f"'{FOLDER}/{name}' is no erasure note", hint="restore it from backup")
+    value = parse_canonical(unverified)
+    if not isinstance(value, dict) or set(value) != {"format", "entry", "files"}:
+        raise problem
+    entry, files = value["entry"], value["files"]
+    if value["format"] != FORMAT or not isinstance(files, dict) or f"{entry}.json" != name:
+        raise problem
+    found = {}
+    for path, step in files.items():
+        if not isinstance(step, dict) or set(step) != {"from", "to"}:
+            raise problem
+        if not all(isinstance(one, str) and _is_digest(one) for one in step.values()):
+            raise problem
+        found[path] = (step["from"], step["to"])
+    return found
+
+
+def _is_digest(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+def read_notes(snapshot: Path) -> Steps:
+    """Return every step that the notes of a snapshot tell.
+
+    Raises:
+        InputError: A file among them is no note.
+        IntegrityError: One is not in canonical form.
+    """
+    steps: dict[str, dict[str, set[str]]] = {}
+    for path in sorted((snapshot / FOLDER).glob("[0-9]*.json")):
+        for name, (old, new) in _parse_note(path.read_bytes(), path.name).items():
+            steps.setdefault(name, {}).setdefault(old, set()).add(new)
+    return steps
+
+
+def standing_digests(file: str, listed: str, steps: Steps) -> tuple[set[str], set[str]]:
+    """Return the digests that a file may have, and those that it had on the way.
+
+    Args:
+        file: Its path in the snapshot.
+        listed: Its digest in the manifest.
+        steps: Of `read_notes`.
+    """
+    own = steps.get(file, {})
+    reached, waiting = {listed}, [listed]
+    while waiting:
+        for digest in own.get(waiting.pop(), set()) - reached:
+            reached.add(digest)
+            waiting.append(digest)
+    ends = {digest for digest in reached if digest not in own}
+    return ends, reached - ends
+
+
+def need_records(snapshot: Path, manifest: Manifest) -> None:
+    """Say so where retention deleted the records.
+
+    Raises:
+        InputError: It did.
+    """
+    if manifest.buckets and (snapshot / EXPIRED_NAME).is_file():
+        raise InputError(
+            f"the records of '{snapshot}' were deleted by retention",
+            hint="build a snapshot of the present",
+        )
+
+
+def unfinished(file: str) -> IntegrityError:
+    """Return what to say of a replacement that is announced and not done."""
+    return IntegrityError(
+        f"an erasure in '{file}' is not finished", hint="run 'sayso erase --reapply'"
+    )
