@@ -11,7 +11,7 @@ from bench.measure import Report, ratio
 from sayso.ledger.fold import fold_choices
 from sayso.ledger.store import canonical_choice
 from sayso.tables import connect, quoted
-from sayso.workspace import init_workspace
+from sayso.opening import init_workspace
 
 PURPOSE = "content-generation-training"
 

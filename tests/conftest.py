@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from sayso.ledger import Ledger, open_ledger
-from sayso.workspace import FOLDERS, Workspace, init_workspace
+from sayso.opening import FOLDERS, init_workspace
+from sayso.workspace import Workspace
 from tests.town import Clock
 
 SERVER = os.environ.get("SAYSO_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")

@@ -41,7 +41,7 @@ def init(path: str | os.PathLike[str], *, template: str | None = None) -> "Works
         ConflictError: There is one.
         InputError: There is no such template.
     """
-    from sayso.workspace import init_workspace  # noqa: PLC0415
+    from sayso.opening import init_workspace  # noqa: PLC0415
 
     return init_workspace(Path(path), lambda: datetime.now(UTC), template=template)
 
@@ -53,6 +53,6 @@ def open(path: str | os.PathLike[str]) -> "Workspace":  # noqa: A001  the design
         InputError: There is none.
         UnavailableError: Its database did not answer.
     """
-    from sayso.workspace import open_workspace  # noqa: PLC0415
+    from sayso.opening import open_workspace  # noqa: PLC0415
 
     return open_workspace(Path(path), lambda: datetime.now(UTC))

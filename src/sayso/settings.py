@@ -40,10 +40,12 @@ class Settings:
 
     Attributes:
         database_url: Where the head of the ledger stands, as it was written.
+        log_origin: Names the log in checkpoints.
         retention: How long each kind of data is kept.
     """
 
     database_url: str
+    log_origin: str
     retention: Retention
 
 
@@ -70,7 +72,9 @@ def load_settings(path: Path) -> Settings:
         )
     try:
         told = tomllib.loads(config.read_text(encoding="utf-8"))
-        url = str(told["database"]["url"])
+        url, origin = str(told["database"]["url"]), str(told["log"]["origin"])
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        raise InputError(f"'{config}' cannot be read", hint="give [database] a url") from None
-    return Settings(url, parse_retention(told.get("retention", {})))
+        raise InputError(
+            f"'{config}' cannot be read", hint="give [database] a url and [log] an origin"
+        ) from None
+    return Settings(url, origin, parse_retention(told.get("retention", {})))

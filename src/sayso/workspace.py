@@ -4,12 +4,11 @@ Promises: ties the rooms together and holds no policy of its own. Time comes in 
 `clock`, which `sayso.open` and the command line set.
 
 Example:
-    >>> workspace = open_workspace(Path("ws"), clock)      # doctest: +SKIP
+    >>> workspace = sayso.open("ws")                       # doctest: +SKIP
     >>> workspace.choose("7", Choice.OFF).index            # doctest: +SKIP
     12
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,19 +16,20 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import sqlalchemy as sa
 
+from sayso.attest.trust import Trust
 from sayso.decision.cells import Cells, tabulate
 from sayso.decision.content import content_columns
 from sayso.decision.explain import Explanation
 from sayso.decision.many import Decisions, decide_many
 from sayso.decision.one import decide
 from sayso.decision.states import MemberStates, microseconds
-from sayso.erasure import Erasure, erase, reapply, resume
-from sayso.errors import ConflictError, InputError
+from sayso.erasure import Erasure, erase, reapply
+from sayso.errors import InputError
 from sayso.facts import find_record, member_facts, standing_of_one
 from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table, seal
-from sayso.ledger.store import Ledger, Receipt, open_ledger
+from sayso.ledger.integrate import Integrated, integrate
+from sayso.ledger.store import Ledger, Receipt
 from sayso.model import (
     DEFAULT_PURPOSE,
     EVERY_PURPOSE,
@@ -44,14 +44,11 @@ from sayso.model import (
 )
 from sayso.publishing import (
     NO_RULES,
-    TEMPLATES,
     edit_and_publish,
     lifting,
     placing,
     publish,
     published,
-    template_files,
-    write_rulebook,
 )
 from sayso.retention import (
     DEFAULTS,
@@ -64,7 +61,6 @@ from sayso.retention import (
 from sayso.rulebook.civil import COUNTRIES
 from sayso.rulebook.in_force import InForce, in_force
 from sayso.rulebook.parse import load_files
-from sayso.settings import CONFIG_NAME, load_settings, settings_text
 from sayso.snapshot.build import build, rebuild
 from sayso.snapshot.load import circumstances
 from sayso.snapshot.manifest import load_manifest
@@ -83,6 +79,7 @@ class Workspace:
     Attributes:
         path: The folder.
         clock: Gives the present as an aware instant.
+        trust: Who signs, and whose word a checkpoint needs.
         retention: How long each kind of data is kept.
         progress: Told of long work.
     """
@@ -90,6 +87,7 @@ class Workspace:
     path: Path
     ledger: Ledger
     clock: Clock
+    trust: Trust
     retention: Retention = field(default_factory=lambda: DEFAULTS)
     progress: Progress = lambda _stage, _rows: None
 
@@ -102,6 +100,17 @@ class Workspace:
 
     def _at(self, at: datetime | None) -> datetime:
         return self.clock() if at is None else at
+
+    # ---- log ----
+
+    def integrate(self) -> Integrated:
+        """Bring every entry into the log and publish a checkpoint; see `sayso.ledger.integrate`.
+
+        Raises:
+            IntegrityError: The log and the ledger, or a witness, disagree.
+            UnavailableError: A witness that the policy needs does not answer.
+        """
+        return integrate(self.ledger, self.trust.log, self.trust.policy, progress=self.progress)
 
     # ---- rulebook ----
 
@@ -389,72 +398,7 @@ class Workspace:
         return rules
 
     def _tools(self) -> Tools:
-        return Tools(self.ledger, self._now_us(), progress=self.progress)
-
-
-# ---- making and opening -----------------------------------------------------------------
-
-
-def init_workspace(
-    path: Path, clock: Clock, *, template: str | None = None, url: str = "sqlite:///ledger.db"
-) -> Workspace:
-    """Make a workspace and publish its rulebook.
-
-    Raises:
-        ConflictError: There is one.
-        InputError: There is no such template.
-    """
-    if template is not None and template not in TEMPLATES:
-        raise InputError(f"unknown template '{template}'", hint=f"use {', '.join(TEMPLATES)}")
-    if (path / CONFIG_NAME).exists():
-        raise ConflictError(f"'{path}' is a workspace already", hint="choose another folder")
-    files = template_files(template or "empty")
-    if (path / "rulebook").is_dir() and not load_files(path / "rulebook").items() <= files.items():
-        raise ConflictError(f"'{path}' holds another rulebook", hint="choose another folder")
-    for name in FOLDERS:
-        (path / name).mkdir(parents=True, exist_ok=True)
-    (path / "keys").chmod(0o700)
-    write_rulebook(path / "rulebook", files)
-    # A JSON string is a TOML string.
-    origin = json.dumps(f"example.org/{path.resolve().name}", ensure_ascii=False)
-    config = path / ".sayso.toml.tmp"
-    config.write_text(settings_text(json.dumps(url), origin), encoding="utf-8")
-    ledger = open_ledger(_url(url, path), path)
-    workspace = Workspace(path, ledger, clock)
-    if ledger.latest("rulebook", ledger.size()) is None:
-        workspace.publish(files)
-    config.rename(path / CONFIG_NAME)  # last: an interrupted init is no workspace
-    return workspace
-
-
-def open_workspace(
-    path: Path, clock: Clock, progress: Progress = lambda _stage, _rows: None
-) -> Workspace:
-    """Open a workspace, and finish an erasure that was interrupted.
-
-    Raises:
-        InputError: There is none, or `sayso.toml` cannot be read.
-        UnavailableError: Its database did not answer.
-    """
-    settings = load_settings(path)
-    ledger = open_ledger(_url(settings.database_url, path), path)
-    try:
-        resume(ledger, microseconds(clock()), progress)
-    except BaseException:
-        ledger.close()
-        raise
-    return Workspace(path, ledger, clock, settings.retention, progress)
-
-
-def _url(url: str, path: Path) -> str:
-    """Return the URL with a relative SQLite file made relative to the workspace."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        return url
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return f"sqlite:///{(path / parsed.database).resolve()}"
-    return url
+        return Tools(self.ledger, self._now_us(), self.trust, self.clock, progress=self.progress)
 
 
 def member_id(member: str | int) -> str:

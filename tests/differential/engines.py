@@ -35,10 +35,11 @@ import sqlalchemy as sa
 from sayso.decision.cells import Cells, tabulate
 from sayso.decision.many import Decisions, decide_many
 from sayso.decision.one import decide
-from sayso.ledger.rows import NOTICES
+from sayso.ledger import schema
 from sayso.ledger.keys import MemberKeys
+from sayso.ledger.rows import NOTICES
 from sayso.ledger.standing import ALWAYS_US, NEVER_US, ChoiceEntry, MemberRow, standing_of
-from sayso.ledger.store import HEAD_CHOICES, Ledger, PublicEntry, Segment
+from sayso.ledger.store import HEAD_CHOICES, Ledger, Segment
 from sayso.model import (
     EVERY_PURPOSE,
     Authorship,
@@ -261,6 +262,7 @@ class Loaded:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._ledger.close()
         self._folder.cleanup()
 
 
@@ -353,9 +355,12 @@ class MemoryLedger(Ledger):
         self.keys = MemoryKeys(world.erased)
         self._world = world
         (folder / "tables").mkdir()
+        self._con = sa.create_engine("sqlite://", poolclass=sa.StaticPool).connect()
+        schema.metadata.create_all(self._con, [schema.head, schema.table])
+        self._con.execute(sa.insert(schema.head).values(one=1, size=0, version=0, rewritten=0))
         for index, entry in enumerate(world.history):
             if isinstance(entry, Notices):
-                pq.write_table(notices_table(entry.rows), folder / "tables" / f"{index}.parquet")
+                self._list_notices(index, entry)
         self._choices = [
             (index, entry)
             for index, entry in enumerate(world.history)
@@ -373,18 +378,26 @@ class MemoryLedger(Ledger):
         pq.write_table(table.append_column("ordinal", ordinals), path)
         return [Segment(first, last + 1, len(choices), "head", path, "")]
 
+    def close(self) -> None:
+        """Let the database in memory go."""
+        self._con.close()
+        self._con.engine.dispose()
+
+    def _list_notices(self, index: int, entry: Notices) -> None:
+        table = notices_table(entry.rows)
+        bare = table.append_column("commitment", pa.nulls(table.num_rows, pa.binary()))
+        pq.write_table(bare, self.folder / "tables" / f"{index}.parquet")
+        self._con.execute(
+            sa.insert(schema.table).values(
+                entry=index, kind=NOTICES, root="", name=f"{index}.parquet", sha256="", single=True,
+                rows=table.num_rows, source="",
+            )
+        )  # fmt: skip
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Give a connection that nothing is asked of."""
-        yield None  # type: ignore[misc]
-
-    def latest(self, kind: str, known: int, **match: str) -> PublicEntry | None:
-        """Return the last version of the notices table."""
-        assert (kind, match) == ("table", {"table": NOTICES}), "the members table is given"
-        for index in range(known - 1, -1, -1):
-            if isinstance(self._world.history[index], Notices):
-                return PublicEntry(index, kind, 0, {"name": f"{index}.parquet"})
-        return None
+        """Give a connection that knows of versions of tables alone."""
+        yield self._con
 
     def choices(self, known: int, member_id: str | None = None) -> tuple[pa.Table, list[Segment]]:
         """Return the choices that are in no segment, and the segment."""

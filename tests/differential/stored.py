@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from sayso.ledger.ingest import seal
 from sayso.model import Rulebook
-from sayso.workspace import Workspace, init_workspace
+from sayso.opening import init_workspace
+from sayso.workspace import Workspace
 from tests.differential.books import files_of
 from tests.differential.engines import content_table, members_table, microseconds
 from tests.world import Ask, ChoiceLine, Entry, Members, NoticeLine, Notices, RecordLine, World

@@ -26,7 +26,8 @@ from sayso.ledger.ingest import seal
 from sayso.snapshot import load_manifest, load_records
 from sayso.snapshot import worker as _worker  # noqa: F401  imported before the fork
 from sayso.sources import import_source
-from sayso.workspace import Workspace, init_workspace, open_workspace
+from sayso.opening import init_workspace, open_workspace
+from sayso.workspace import Workspace
 from tests.town import (
     AT,
     Clock,

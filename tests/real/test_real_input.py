@@ -15,7 +15,8 @@ import pytest
 from sayso.model import DEFAULT_PURPOSE, Reason
 from sayso.snapshot import load_records
 from sayso.sources import import_source
-from sayso.workspace import Workspace, init_workspace
+from sayso.opening import init_workspace
+from sayso.workspace import Workspace
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 AT = datetime(2025, 11, 10, tzinfo=UTC)

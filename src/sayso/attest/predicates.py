@@ -35,6 +35,8 @@ SNAPSHOT = f"{NAMESPACE}snapshot/v1"
 TRAINING_RUN = f"{NAMESPACE}training-run/v1"
 RELEASE = f"{NAMESPACE}release/v1"
 ERASURE = f"{NAMESPACE}erasure/v1"
+PACK = f"{NAMESPACE}pack/v1"
+PACK_KINDS = ("snapshot", "member", "hold", "period", "release")
 # Source: SLSA v1.0, provenance.
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = f"{NAMESPACE}snapshot-build/v1"
@@ -58,7 +60,7 @@ def check_predicate(kind: str, predicate: object, subjects: Mapping[str, str]) -
     PREDICATES[kind](predicate, "statement.predicate")
     checked: Any = predicate
     if (
-        kind != PROVENANCE
+        kind not in {PROVENANCE, PACK}
         and not checked["rulebook"]["entry"] < checked["known"] <= (checked["log"]["size"])
     ):
         raise IntegrityError("the statement's checkpoint does not cover what it depends on")
@@ -138,6 +140,7 @@ PREDICATES: Mapping[str, Shape] = {
             ),
         }
     ),
+    PACK: fields({"kind": word(*PACK_KINDS), "created_us": number}),
     PROVENANCE: fields(
         {
             "buildDefinition": fields(

@@ -28,6 +28,7 @@ from sayso.attest.predicates import (
     ERASURE,
     NAMED,
     NAMESPACE,
+    PACK,
     PROVENANCE,
     RELEASE,
     SNAPSHOT,
@@ -288,6 +289,20 @@ def erasure_statement(
         ],
     }
     return statement({"manifest.json": manifest}, ERASURE, predicate)
+
+
+def pack_statement(listing: str, kind: str, created_us: int) -> bytes:
+    """Say that a pack was made: its subject is the listing, which names every file.
+
+    Args:
+        listing: SHA-256 (hex) of `pack.json`.
+        kind: One of `sayso.attest.predicates.PACK_KINDS`.
+        created_us: When, in microseconds since 1970.
+
+    Raises:
+        InputError: A value has another shape.
+    """
+    return statement({"pack.json": listing}, PACK, {"kind": kind, "created_us": created_us})
 
 
 def provenance(subjects: Digests, pins: Pins, builder: Builder) -> bytes:

@@ -11,9 +11,10 @@ from sayso.decision.many import Decisions
 from sayso.demo import BUILD_AT, MOMENTS, NOTICE_AT, OFF_AT, Generated, generate
 from sayso.errors import ConflictError
 from sayso.model import DEFAULT_PURPOSE
+from sayso.opening import init_workspace
 from sayso.rulebook.timeline import timeline_svg
 from sayso.snapshot import Built
-from sayso.workspace import Workspace, init_workspace
+from sayso.workspace import Workspace
 
 BAR_CHARACTERS = 28
 # Stands in a folder that a demo made, and that another demo may replace.

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from sayso.cli.shared import FILE, Shared, emit, now, shared_options
+from sayso.opening import init_workspace
 from sayso.publishing import TEMPLATES
-from sayso.workspace import init_workspace
 
 
 @click.command("init")
@@ -22,12 +22,19 @@ def init(shared: Shared, directory: Path, template: str | None, database: str) -
     """Make a workspace in DIRECTORY and publish its rulebook."""
     workspace = init_workspace(directory, now, template=template, url=database)
     rules = workspace.rules()
+    workspace.integrate()
     workspace.close()
     emit(
         shared,
-        {"workspace": str(directory), "rulebook_digest": rules.book.digest, "entry": rules.entry},
+        {
+            "workspace": str(directory),
+            "rulebook_digest": rules.book.digest,
+            "entry": rules.entry,
+            "log_key": workspace.trust.log.verifier().to_text(),
+        },
         f"made workspace '{directory}'; rulebook {rules.book.digest[:16]} published as entry "
-        f"{rules.entry}\nnext: sayso --workspace {directory} rulebook show",
+        f"{rules.entry}\nits log is {workspace.trust.log.verifier().to_text()}\n"
+        f"next: sayso --workspace {directory} rulebook show",
     )
 
 

@@ -18,10 +18,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sayso.errors import InputError, SaysoError
+from sayso.errors import InputError, SaysoError, UnavailableError
+from sayso.ledger.integrate import is_behind
 from sayso.model import Dated, Source
+from sayso.opening import open_workspace
 from sayso.rulebook.parse import RulebookError
-from sayso.workspace import Workspace, open_workspace
+from sayso.workspace import Workspace
 
 
 @dataclass
@@ -74,8 +76,19 @@ def opened(shared: Shared) -> Iterator[Workspace]:
         workspace = open_workspace(Path(place), now, progress)
         try:
             yield workspace
+            _integrate(workspace)
         finally:
             workspace.close()
+
+
+def _integrate(workspace: Workspace) -> None:
+    """Bring what a command appended into the log; a silent witness fails no command."""
+    if not is_behind(workspace.ledger):
+        return
+    try:
+        workspace.integrate()
+    except UnavailableError as error:
+        click.echo(f"warning: no new checkpoint was published: {error}", err=True)
 
 
 @contextmanager

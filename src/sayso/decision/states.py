@@ -61,6 +61,7 @@ class MemberStates:
         profile: Index into `Cells.profiles`, shape (standings,).
         country: Index into `countries`, shape (standings,).
         earliest_us: Writing time before which some rule refuses, shape (standings,).
+        left: Members whose ids are text where the content's are integers: they wrote none of it.
     """
 
     cells: Cells
@@ -71,6 +72,7 @@ class MemberStates:
     country: npt.NDArray[np.int32] = field(repr=False)
     earliest_us: Ints = field(repr=False)
     countries: tuple[str, ...] = field(repr=False)
+    left: "MemberStates | None" = field(default=None, repr=False)
 
 
 def microseconds(instant: datetime) -> int:
@@ -108,11 +110,14 @@ def classify_members(cells: Cells, standing: pa.Table, *, integer_ids: bool) -> 
     Args:
         cells: What is in force, tabulated.
         standing: One row per member; ids in canonical text.
-        integer_ids: Keep the ids that are canonical integers, as int64, and drop the
-            others, which no integer of the content can equal.
+        integer_ids: Give the ids that are canonical integers as int64, and the others,
+            which no integer of the content can equal, as `left`.
     """
+    left = None
     if integer_ids:
-        standing = _with_integer_ids(standing)
+        standing, others = _split_by_ids(standing)
+        if others.num_rows:
+            left = classify_members(cells, others, integer_ids=False)
     at = cells.in_force.at
     countries = tuple(sorted(cells.profile_of))
     profiles = np.array([*(cells.profile_of[Country(c)] for c in countries), 0], np.int32)
@@ -142,19 +147,28 @@ def classify_members(cells: Cells, standing: pa.Table, *, integer_ids: bool) -> 
         country=country_of,
         earliest_us=_earliest(cells, countries)[country_of],
         countries=(*countries, UNKNOWN_COUNTRY),
+        left=left,
     )
 
 
-def _with_integer_ids(standing: pa.Table) -> pa.Table:
-    """Keep the rows whose id is the canonical text of a 64-bit integer, as int64."""
+def _split_by_ids(standing: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return the rows whose id is the canonical text of a 64-bit integer, as int64, and the others.
+
+    Where the ids are integers already, there are no others.
+    """
     if pa.types.is_integer(standing.schema.field("member_id").type):
-        return standing
+        return standing, standing.slice(0, 0)
+    number = "TRY_CAST(member_id AS BIGINT)"
     with duckdb.connect() as con:
         con.register("standing", standing)
-        return con.sql(
-            "SELECT TRY_CAST(member_id AS BIGINT) member_id, * EXCLUDE (member_id) FROM standing "
-            "WHERE TRY_CAST(member_id AS BIGINT)::VARCHAR = member_id"
+        kept = con.sql(
+            f"SELECT {number} member_id, * EXCLUDE (member_id) FROM standing "
+            f"WHERE {number}::VARCHAR = member_id"
         ).to_arrow_table()
+        if kept.num_rows == standing.num_rows:
+            return kept, standing.slice(0, 0)
+        others = f"SELECT * FROM standing WHERE {number}::VARCHAR IS DISTINCT FROM member_id"
+        return kept, con.sql(others).to_arrow_table()
 
 
 def _country_codes(column: pa.ChunkedArray, countries: tuple[str, ...]) -> Ints:

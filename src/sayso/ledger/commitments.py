@@ -4,7 +4,8 @@ Promises: every index once, without a gap, or an error; memory bounded by WINDOW
 Does not hash, and reads no payload.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -26,7 +27,7 @@ def commitments(ledger: Ledger, first: int, end: int) -> Iterator[bytes]:
     """
     for start in range(first, end, WINDOW_ENTRIES):
         stop = min(end, start + WINDOW_ENTRIES)
-        yield ledger.steadily(lambda start=start, stop=stop: _window(ledger, start, stop))
+        yield ledger.steadily(partial(_window, ledger, start, stop))
 
 
 def _window(ledger: Ledger, first: int, end: int) -> bytes:
@@ -51,7 +52,11 @@ def _window(ledger: Ledger, first: int, end: int) -> bytes:
 
 
 def _joined(
-    ledger: Ledger, head: list[tuple[int, bytes]], segments: list[sa.RowMapping], first: int, end: int
+    ledger: Ledger,
+    head: list[tuple[int, bytes]],
+    segments: Sequence[sa.RowMapping],
+    first: int,
+    end: int,
 ) -> bytes:
     parts = [
         f"SELECT {row['first']} + ordinal AS index, commitment "

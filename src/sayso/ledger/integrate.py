@@ -124,6 +124,14 @@ def last_signed(ledger: Ledger) -> Signed | None:
     return Signed(int(row["size"]), bytes(row["root"]), bytes(row["note"])) if row else None
 
 
+def is_behind(ledger: Ledger) -> bool:
+    """Whether an integration would bring something in, or publish something."""
+    signed, note = last_signed(ledger), published_note(ledger)
+    if signed is None or note is None or signed.size < ledger.size():
+        return True
+    return parse_checkpoint_text(parse_note(note).text).size < signed.size
+
+
 def published_note(ledger: Ledger) -> bytes | None:
     """Return the published checkpoint, None before the first."""
     return folder_fetch(ledger.folder / "log")(CHECKPOINT_NAME)
@@ -180,9 +188,7 @@ def _extended(
             hint="restore log/ from an export, or run sayso log fsck",
         )
     old_root = before.root()
-    extend(
-        folder, before.size, commitments(ledger, before.size, size), expected=size - before.size
-    )
+    extend(folder, before.size, commitments(ledger, before.size, size), expected=size - before.size)
     after = TileReader(folder_fetch(folder), size)
     root = after.root()
     verify_consistency(before.size, old_root, size, root, after.consistency_proof(before.size))
@@ -202,7 +208,9 @@ def _swap(ledger: Ledger, old: Signed | None, new: Signed) -> None:
             con.execute(sa.insert(table).values(one=1, **values))
             return
         changed = con.execute(
-            sa.update(table).where(table.c.size == old.size, table.c.root == old.root).values(values)
+            sa.update(table)
+            .where(table.c.size == old.size, table.c.root == old.root)
+            .values(values)
         )
         if changed.rowcount != 1:
             raise ConflictError("another integrator signed first", hint="try again")

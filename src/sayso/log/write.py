@@ -1,8 +1,9 @@
 """Writing tiles: a tree in a folder that grows at its right edge.
 
-Promises: what a published checkpoint needs is never written into; when `extend` returns, the disk holds the new tiles, and a second pass over what
-was stored has hashed every new leaf again and found the same. Does not sign, and does not
-know what an entry says: entries are commitments of 32 bytes.
+Promises: what a published checkpoint needs is never written into; when `extend` returns, the
+disk holds the new tiles, and a second pass over what was stored has hashed every new leaf
+again and found the same. Does not sign, and does not know what an entry says: entries are
+commitments of 32 bytes.
 
 Life of an extension: the partial tile at the right edge is read back, with its entries; whole
 tiles are written as they fill, leaves first; partial tiles come last. A crash leaves files
@@ -16,11 +17,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from struct import iter_unpack
 
 import numpy as np
 
 from sayso.errors import IntegrityError, UnavailableError
+from sayso.log.bulk import leaf_hashes, parents_of
 from sayso.log.merkle import HASH_BYTES
 from sayso.log.tiles import (
     TILE_HEIGHT,
@@ -36,7 +37,6 @@ ENTRY_BYTES = 32
 TILE_BYTES = TILE_WIDTH * HASH_BYTES
 BUNDLE_BYTES = TILE_WIDTH * (2 + ENTRY_BYTES)
 WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-LEAF_PREFIX, NODE_PREFIX = 0, 1
 # Tiles written at once, 2 MiB of hashes.
 BATCH_TILES = 256
 # From here on a second process hashes again what the first one stored.
@@ -64,21 +64,10 @@ def extend(folder: Path, old_size: int, batches: Iterable[bytes], *, expected: i
     growing.finish()
 
 
-def hashes_of(prefix: int, joined: bytes, width: int) -> bytes:
-    """Return the joined SHA-256 of every `width` bytes behind a prefix byte. RFC 6962 s2.1."""
-    sha256 = hashlib.sha256
-    rows = np.frombuffer(joined, np.uint8).reshape(-1, width)
-    prefixed = np.empty((len(rows), width + 1), np.uint8)
-    prefixed[:, 0] = prefix
-    prefixed[:, 1:] = rows
-    messages = iter_unpack(f"{width + 1}s", prefixed.tobytes())
-    return b"".join([sha256(message).digest() for (message,) in messages])
-
-
 def tops_of(tiles: bytes) -> bytes:
     """Return the joined roots of joined full tiles."""
     for _ in range(TILE_HEIGHT):
-        tiles = hashes_of(NODE_PREFIX, tiles, 2 * HASH_BYTES)
+        tiles = parents_of(tiles)
     return tiles
 
 
@@ -118,7 +107,7 @@ class _Growing:
     def _leaves(self, entries: bytes, check: "Check") -> None:
         """Write whole tiles of leaves and their bundles."""
         first = self._whole[0] // TILE_WIDTH
-        leaves = hashes_of(LEAF_PREFIX, entries, ENTRY_BYTES)
+        leaves = leaf_hashes(entries, ENTRY_BYTES)
         bundles = _bundled(entries)
         for place in range(len(leaves) // TILE_BYTES):
             bundle = bundles[place * BUNDLE_BYTES : (place + 1) * BUNDLE_BYTES]
@@ -152,7 +141,7 @@ class _Growing:
         if width:
             index = self._whole[0] // TILE_WIDTH
             self._put(bundle_path(index, width), _bundled(self._entries))
-            self._put_tile(0, index, hashes_of(LEAF_PREFIX, self._entries, ENTRY_BYTES))
+            self._put_tile(0, index, leaf_hashes(self._entries, ENTRY_BYTES))
         for level in range(1, len(self._edges)):
             if self._edges[level]:
                 self._put_tile(level, self._whole[level] // TILE_WIDTH, self._edges[level])
@@ -294,7 +283,7 @@ def _stored_tops(folder: Path, first: int, count: int) -> bytes:
     tiles = b"".join((folder / tile_path(Tile(0, n, TILE_WIDTH))).read_bytes() for n in places)
     rows = np.frombuffer(bundles, np.uint8).reshape(-1, 2 + ENTRY_BYTES)
     entries = np.ascontiguousarray(rows[:, 2:]).tobytes()
-    if _bundled(entries) != bundles or hashes_of(LEAF_PREFIX, entries, ENTRY_BYTES) != tiles:
+    if _bundled(entries) != bundles or leaf_hashes(entries, ENTRY_BYTES) != tiles:
         msg = "entries and hashes differ"
         raise ValueError(msg)
     return tops_of(tiles)

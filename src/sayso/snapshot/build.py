@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
@@ -29,14 +30,15 @@ from sayso.errors import ConflictError, InputError
 from sayso.ledger.erase import work_left
 from sayso.ledger.keys import BUCKETS
 from sayso.ledger.rows import MEMBERS, NOTICES
-from sayso.ledger.store import temporary_name
+from sayso.ledger.store import PublicEntry, temporary_name
 from sayso.ledger.versions import stand_at, version_at
 from sayso.log import root_of
-from sayso.model import SEMANTICS, Reason
+from sayso.model import REASONS, SEMANTICS, Reason
 from sayso.rulebook.civil import TZDATA_VERSION
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot import card
 from sayso.snapshot.erase import erase_in
+from sayso.snapshot.evidence import FOLDER, STANDING, Run, pin_log, write_proofs, write_statements
 from sayso.snapshot.folder import Place, is_listed, link, making
 from sayso.snapshot.known import announced, note_finished
 from sayso.snapshot.load import verified_buckets
@@ -47,6 +49,7 @@ from sayso.snapshot.manifest import (
     Input,
     Manifest,
     RulebookPin,
+    StandingPin,
     Versions,
     bucket_name,
     canonical_json,
@@ -56,6 +59,7 @@ from sayso.snapshot.manifest import (
 from sayso.snapshot.notes import read_notes, visiting
 from sayso.snapshot.request import Built, Request, Rules, Tools, fold_states
 from sayso.snapshot.seal import Sealed, key_matrix, seal_partition
+from sayso.snapshot.standing import Committing, standing_bytes, tag_bytes
 from sayso.snapshot.stream import Partitions, Pass, partitions_for, repeated_in, run_pass
 from sayso.snapshot.tally import NO_BUCKET, Tally, by_country, in_total
 from sayso.snapshot.worker import seal_all
@@ -66,6 +70,8 @@ DUCKDB_BYTES = 900 << 20
 # Below this many records, starting workers costs more than they save.
 POOL_ROWS = 200_000
 COUNTS_NAME = "counts.parquet"
+STANDING_MASK = (1 << STANDING_BITS) - 1
+ERASED_BIT = np.uint32(1 << REASONS.index(Reason.MEMBER_ERASED))
 
 
 # ---- build ------------------------------------------------------------------------------
@@ -133,14 +139,18 @@ class _Job:
         # A digest takes one thread and no lock: the other stages need not wait for it.
         self._reader = ThreadPoolExecutor(1)
         self._digest = self._reader.submit(sha256_of, self.content.paths)
+        self.log = pin_log(tools.ledger, tools.trust, request.known)
         self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
         self._after: MemberStates | None = None
+        self._standing: Committing | None = None
         self._has_single_ids = False
         self._erased = 0  # how many members were, before the fold
         self._base: Future[list[tuple[int, Path, Bucket]]] = Future()
 
     def close(self) -> None:
         """Let go of the files."""
+        if self._standing is not None:
+            self._standing.stop()
         self._reader.shutdown(cancel_futures=True)
         self.duck.close()
 
@@ -290,7 +300,7 @@ class _Job:
         only = None if len(buckets) == BUCKETS else buckets
         # Looking for repeats leaves Python alone, and fetching keys leaves the other core alone.
         repeated = self._reader.submit(self._repeated)
-        keys = self._prepare_keys(states, only)
+        keys = self._prepare_keys(states)
         tally = Tally(states.countries)
         partitions = Partitions(self.work, partitions_for(self.rows * len(buckets) // BUCKETS))
         with reading(self.request.content):
@@ -311,57 +321,73 @@ class _Job:
             return pa.chunked_array([], pa.string())
         return repeated_in(self.duck.cursor(), self.content, self.rows)
 
-    def _prepare_keys(self, states: MemberStates, only: frozenset[int] | None) -> Path:
+    def _prepare_keys(self, states: MemberStates) -> Path:
         """Leave table `states` (member_id, state, bucket, member) and a file of keys.
 
-        Args:
-            states: Of every member.
-            only: Buckets whose keys are needed; None for all.
+        Begins the commitment to every member's standing, which needs the same.
         """
-        may = states.mask.take(states.packed & ((1 << STANDING_BITS) - 1)) == 0
-        self.duck.register(
-            "state_rows",
-            pa.table({"member_id": states.ids, "state": states.packed, "may": may}),
-        )
+        every = [states] if states.left is None else [states, states.left]
+        for number, some in enumerate(every):
+            standing = some.packed & STANDING_MASK
+            stands = some.mask.take(standing) & ERASED_BIT == 0
+            rows = {"member_id": some.ids, "state": some.packed, "stands": stands}
+            self.duck.register(f"state_rows_{number}", pa.table(rows))
         keys = self.tools.ledger.keys
         self.tools.progress("keys", len(states.packed))
-        wanted = "SELECT member_id::VARCHAR AS member_id FROM state_rows WHERE may"
-        if only is None or self.members is not None:
-            # A replaced table may hold members who have no key yet.
-            with self.tools.ledger.writing() as con:
+        wanted = " UNION ALL ".join(
+            f"SELECT member_id::VARCHAR AS member_id FROM state_rows_{number} WHERE stands"
+            for number in range(len(every))
+        )
+        # Members who have no key yet: those of a table that replaces the ingested one.
+        with self.tools.ledger.writing() as con:
+            if keys.count_erased(con) != self._erased:
                 self._need_nobody_erased(con, wanted)
-                keys.ensure_many(con, self.duck, wanted)
-        else:
-            with self.tools.ledger.reading() as con:
-                keys.load(con, self.duck, only)
-                if keys.count_erased(con) != self._erased:
-                    self._need_nobody_erased(con, wanted)
-        self.duck.execute(
-            "CREATE OR REPLACE TEMP TABLE keyed AS SELECT s.member_id, s.state, k.bucket, k.key, "
-            "(row_number() OVER () - 1)::INTEGER AS member FROM state_rows s "
-            "JOIN member_keys k ON k.member_id = s.member_id::VARCHAR"
-        )
+            keys.ensure_many(con, self.duck, wanted)
+        matrices, codes = [], []
+        standings: list[bytes] = []
+        for number, some in enumerate(every):
+            key, state = self._keyed(number)
+            matrices.append(key)
+            codes.append((state & STANDING_MASK).astype(np.int32) + len(standings))
+            standings += [
+                standing_bytes(some.countries[country], mask)
+                for country, mask in zip(some.country.tolist(), some.mask.tolist(), strict=True)
+            ]
         path = self.work / "keys.npy"
-        ordered = self.duck.sql("SELECT key FROM keyed ORDER BY member").to_arrow_table()["key"]
-        np.save(path, key_matrix(ordered))
+        np.save(path, matrices[0])
+        request = self.request
+        self._standing = Committing(
+            self.work, np.concatenate(matrices), np.concatenate(codes), standings,
+            tag_bytes(request.purpose, iso(request.at), request.known),
+            self.folder / FOLDER / STANDING,
+        )  # fmt: skip
         # A member without a key has no bucket: nothing of theirs was ever admitted.
-        keyless = f"{NO_BUCKET}"
-        if only is not None and self.members is None:
-            # Only the erased have none; the others' keys were merely not loaded.
-            keyless = (
-                f"CASE WHEN s.member_id::VARCHAR IN (FROM erased_members) THEN {NO_BUCKET} "
-                f"ELSE {keys.sql_bucket('s.member_id::VARCHAR')} END"
-            )
         self.duck.execute(
-            "CREATE OR REPLACE TEMP TABLE states AS "
-            "SELECT member_id, state, bucket, member FROM keyed UNION ALL "
-            f"SELECT s.member_id, s.state, ({keyless})::SMALLINT, -1::INTEGER "
-            "FROM state_rows s ANTI JOIN keyed USING (member_id)"
+            "CREATE OR REPLACE TEMP TABLE states AS SELECT member_id, state, bucket, member "
+            f"FROM keyed_0 UNION ALL SELECT s.member_id, s.state, {NO_BUCKET}::SMALLINT, "
+            "-1::INTEGER FROM state_rows_0 s ANTI JOIN keyed_0 USING (member_id)"
         )
-        self.duck.unregister("state_rows")
-        for name in ("keyed", "member_keys", "members_now", "choices_now", "notices_now", "said"):
+        for number in range(len(every)):
+            self.duck.unregister(f"state_rows_{number}")
+            self._drop(f"keyed_{number}")
+        for name in ("member_keys", "members_now", "choices_now", "notices_now", "said"):
             self._drop(name)
         return path
+
+    def _keyed(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Leave table `keyed_<number>`; return the key and the state of each of its members.
+
+        A member's ordinal is its place in both.
+        """
+        self.duck.execute(
+            f"CREATE OR REPLACE TEMP TABLE keyed_{number} AS SELECT s.member_id, s.state, "
+            "k.bucket, k.key, (row_number() OVER () - 1)::INTEGER AS member "
+            f"FROM state_rows_{number} s JOIN member_keys k ON k.member_id = s.member_id::VARCHAR"
+        )
+        ordered = self.duck.sql(
+            f"SELECT key, state FROM keyed_{number} ORDER BY member"
+        ).to_arrow_table()
+        return key_matrix(ordered["key"]), ordered["state"].to_numpy()
 
     def _need_nobody_erased(self, con: sa.Connection, ids: str) -> None:
         """INVARIANT: nobody who was erased since the fold is admitted, or gets a key again."""
@@ -421,6 +447,8 @@ class _Job:
     def _finish(self, counts: pa.Table, listed: dict[int, Bucket], written: int) -> Built:
         request, folder = self.request, self.folder
         inputs = self.inputs
+        assert self._standing is not None  # noqa: S101  begun with the keys
+        standing = self._standing.result()
         self.duck.close()
         shutil.rmtree(self.work)
         pq.write_table(counts, folder / COUNTS_NAME)
@@ -431,11 +459,13 @@ class _Job:
             purpose=request.purpose,
             at=iso(request.at),
             known=request.known,
+            log=self.log,
             rulebook=RulebookPin(digest=self.rules.book.digest, entry=self.rules.entry),
             versions=Versions(semantics=SEMANTICS, tzdata=TZDATA_VERSION),
             inputs=inputs,
             counts=total,
             by_country=countries,
+            standing=StandingPin(rows=standing.rows, root=standing.root),
             buckets=buckets,
             files={},
             root=_root(buckets),
@@ -447,6 +477,8 @@ class _Job:
         digests[COUNTS_NAME] = sha256_of((folder / COUNTS_NAME,))
         manifest = draft.model_copy(update={"files": dict(sorted(digests.items()))})
         (folder / "evidence" / "build.json").write_bytes(canonical_json(self._circumstances()))
+        run = Run(self.tools.recorded_us, self.tools.clock())
+        stated = write_statements(folder, manifest, self.tools.trust, run)
         made = folder / temporary_name(NAME)
         made.write_bytes(manifest.to_bytes())
         self.tools.progress("flushing", total.admitted)
@@ -459,10 +491,13 @@ class _Job:
         payload = {
             "manifest": manifest.digest, "root": manifest.root, "purpose": request.purpose,
             "at": manifest.at, "known": request.known, "rulebook": self.rules.book.digest,
+            "statement": stated, "standing": manifest.standing.root,
         }  # fmt: skip
         with ledger.writing() as con:
             receipt = ledger.append_public("snapshot", payload, self.tools.recorded_us, con)
             note_finished(con, ledger, request.out, receipt.index, manifest.digest)
+        entry = PublicEntry(receipt.index, "snapshot", self.tools.recorded_us, payload)
+        write_proofs(folder, manifest, entry, ledger, self.tools.trust)
         if (left := work_left(ledger)).tags:  # who was erased before this entry
             erase_in(ledger, folder, left.buckets)
         if request.out.is_dir():

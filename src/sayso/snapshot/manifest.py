@@ -86,6 +86,21 @@ class RulebookPin(_Strict):
     entry: Number
 
 
+class LogPin(_Strict):
+    """The state of the ledger's log at `known`."""
+
+    origin: str
+    size: Number
+    root: Sha256
+
+
+class StandingPin(_Strict):
+    """The commitment to every member's standing; see `sayso.snapshot.standing`."""
+
+    rows: Number
+    root: Sha256
+
+
 class Versions(_Strict):
     """What else the answers depend on."""
 
@@ -100,11 +115,13 @@ class Manifest(_Strict):
     purpose: str
     at: Instant
     known: Number
+    log: LogPin
     rulebook: RulebookPin
     versions: Versions
     inputs: dict[str, Input]
     counts: Counts
     by_country: dict[str, Counts]
+    standing: StandingPin
     buckets: dict[Annotated[str, Field(pattern="^[0-9]{4}$")], Bucket]
     files: dict[str, Sha256]
     root: Sha256
@@ -113,6 +130,9 @@ class Manifest(_Strict):
     def _sum_up(self) -> "Manifest":
         if self.counts.records_in != sum(part.records_in for part in self.by_country.values()):
             msg = "the countries do not add up to the total"
+            raise ValueError(msg)
+        if self.log.size != self.known:
+            msg = "the log is pinned at another size than known"
             raise ValueError(msg)
         if self.counts.admitted != sum(bucket.rows for bucket in self.buckets.values()):
             msg = "the buckets do not add up to what was admitted"

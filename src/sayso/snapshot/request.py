@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from sayso.attest.trust import Trust
 from sayso.decision.cells import Cells
 from sayso.decision.states import MemberStates, classify_members, microseconds
 from sayso.ledger.fold import NoticeBound, fold_standing
@@ -68,11 +69,15 @@ class Tools:
     Attributes:
         ledger: Whose choices count, and which takes the entry.
         recorded_us: The time of recording.
+        trust: Who signs, and whose word a checkpoint needs.
+        clock: Gives the present, for what is not part of the snapshot's bytes.
         threads: DuckDB threads and worker processes.
     """
 
     ledger: Ledger
     recorded_us: int
+    trust: Trust
+    clock: Callable[[], datetime]
     threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, 4))
     progress: Progress = lambda _stage, _rows: None
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from sayso.attest.keys import SigningKey
-from sayso.attest.predicates import ERASURE, PROVENANCE, RELEASE, SNAPSHOT, TRAINING_RUN
+from sayso.attest.predicates import ERASURE, PACK, PROVENANCE, RELEASE, SNAPSHOT, TRAINING_RUN
 from sayso.attest.statements import (
     Base,
     Builder,
@@ -12,6 +12,7 @@ from sayso.attest.statements import (
     Shard,
     StandingRoot,
     erasure_statement,
+    pack_statement,
     provenance,
     release_statement,
     snapshot_statement,
@@ -56,6 +57,7 @@ STATEMENTS = {
             Rewritten("records/bucket-0003.parquet", ONE, None),
         ],
     ),
+    PACK: pack_statement(ZERO, "member", 1_800_000_000_000_000),
     PROVENANCE: provenance(
         {"manifest.json": ZERO},
         PINS,

@@ -14,6 +14,7 @@ import pytest
 from sayso.attest.dsse import STATEMENT_TYPE, sign
 from sayso.attest.predicates import (
     ERASURE,
+    PACK,
     PREDICATES,
     PROVENANCE,
     RELEASE,
@@ -37,7 +38,7 @@ from sayso.errors import InputError, IntegrityError
 from sayso.log.checkpoint import Checkpoint
 from tests.unit.attest.builders import BASE, KEY, ONE, OTHER, PINS, SHARD, STATEMENTS, TWO, ZERO
 
-OWN = [kind for kind in PREDICATES if kind != PROVENANCE]
+OWN = [kind for kind in PREDICATES if kind not in {PROVENANCE, PACK}]
 
 
 def changed(kind: str, change: Callable[[Any], Any]) -> bytes:
@@ -254,11 +255,12 @@ def test_the_procedure_of_the_page_runs(tmp_path: Path) -> None:
 
 
 def test_the_kinds_keep_their_names() -> None:
-    assert [SNAPSHOT, TRAINING_RUN, RELEASE, ERASURE, PROVENANCE] == [
+    assert [SNAPSHOT, TRAINING_RUN, RELEASE, ERASURE, PACK, PROVENANCE] == [
         "https://sayso.example/snapshot/v1",
         "https://sayso.example/training-run/v1",
         "https://sayso.example/release/v1",
         "https://sayso.example/erasure/v1",
+        "https://sayso.example/pack/v1",
         "https://slsa.dev/provenance/v1",
     ]
 

@@ -25,7 +25,7 @@ from sayso.ledger.ingest import seal
 from sayso.ledger.versions import Version, version_at
 from sayso.model import Choice
 from sayso.rulebook.parse import rulebook_digest
-from sayso.workspace import FOLDERS
+from sayso.opening import FOLDERS
 from tests.town import START_US, member_row, town_choices, town_members, write_jsonl
 from tests.unit.ledger.builders import entries, say
 

@@ -1,3 +1,4 @@
+import base64
 import struct
 
 import pytest
@@ -33,6 +34,12 @@ def test_published_verifier_keys(text: str, name: str, key_type: KeyType) -> Non
 def test_keys_are_read_back(key: SignerKey) -> None:
     assert parse_signer_key(key.to_text()) == key
     assert parse_verifier_key(key.verifier().to_text()) == key.verifier()
+
+
+def test_the_type_is_the_first_byte() -> None:
+    for key, byte in ((LOG, 1), (W1, 4), (W3, 6)):
+        encoded = key.verifier().to_text().split("+", 2)[2]
+        assert base64.b64decode(encoded)[0] == byte
 
 
 def test_a_key_whose_base64_holds_a_plus() -> None:
@@ -82,7 +89,14 @@ def test_a_secret_is_neither_shown_nor_quoted() -> None:
     encoded = secret.rsplit("+", 1)[1]
     assert LOG.seed.hex() not in repr(LOG)
     assert repr(LOG.seed) not in repr(LOG)
-    for broken in (secret[:-1], secret[4:], secret + "=", secret.replace("+KEY+", "+KEY+x"), "x"):
+    for broken in (
+        secret[:-1],
+        secret[4:],
+        secret.removeprefix("PRIVATE+KEY+"),
+        secret + "=",
+        secret.replace("+KEY+", "+KEY+x"),
+        "x",
+    ):
         with pytest.raises(InputError) as caught:
             parse_signer_key(broken)
         assert encoded[:8] not in str(caught.value)

@@ -96,6 +96,7 @@ LINE = sign(BODY, LOG).to_line()
         b"\n\n",
         b"text\n",
         b"text\n\n",
+        LINE.encode(),
         f"text\n{LINE}".encode(),
         f"text\n\n{LINE[:-1]}".encode(),
         f"text\n\n{LINE}\n".encode(),
@@ -129,6 +130,14 @@ LINE = sign(BODY, LOG).to_line()
 def test_other_notes_are_refused(data: bytes) -> None:
     with pytest.raises(InputError):
         parse_note(data)
+
+
+def test_a_note_of_a_million_bytes_is_read_and_no_longer_one() -> None:
+    rest = f"\n\n{LINE}".encode()
+    longest = b"x" * (MAX_NOTE_BYTES - len(rest)) + rest
+    assert parse_note(longest).to_bytes() == longest
+    with pytest.raises(InputError, match="at most 1000000 go"):
+        parse_note(b"x" + longest)
 
 
 def test_a_hundred_signatures_are_read() -> None:
@@ -192,6 +201,8 @@ def test_a_key_does_what_its_type_does() -> None:
         cosign(BODY, LOG, AT)
     with pytest.raises(InputError, match="states a time"):
         sign(BODY, W1)
+    for time in (0, 2**63 - 1):
+        assert W1.verifier().verify(BODY, cosign(BODY, W1, time).blob) == time
     for time in (-1, 2**63):
         with pytest.raises(InputError, match="the time of a cosignature"):
             cosign(BODY, W1, time)

@@ -25,7 +25,14 @@ ALONE = Proof(0, (), signed(Checkpoint(ORIGIN, 1, leaf_hash(entry(0)))))
 
 
 @pytest.mark.parametrize(
-    "proof", [*PROOFS, ALONE, replace(PROOFS[3], extra=b"\0\xff"), replace(ALONE, extra=b"more")]
+    "proof",
+    [
+        *PROOFS,
+        ALONE,
+        replace(ALONE, hashes=(bytes(32),) * 63),
+        replace(PROOFS[3], extra=b"\0\xff"),
+        replace(ALONE, extra=b"more"),
+    ],
 )
 def test_proofs_are_read_back(proof: Proof) -> None:
     assert parse_proof(proof.to_bytes()) == proof
@@ -85,6 +92,7 @@ HEAD, FOOT = PROOFS[6].to_bytes().split(b"\n\n", 1)
         HEAD.replace(b"index 6", b"index  6") + b"\n\n" + FOOT,
         HEAD.replace(b"index 6", b"index -6") + b"\n\n" + FOOT,
         HEAD.replace(b"index 6", b"Index 6") + b"\n\n" + FOOT,
+        HEAD.replace(b"index 6", b"6") + b"\n\n" + FOOT,
         HEAD.replace(b"index 6\n", b"") + b"\n\n" + FOOT,
         HEAD.replace(b"index 6", b"index 6\nindex 6") + b"\n\n" + FOOT,
         HEAD.replace(b"index 6", b"extra \nindex 6") + b"\n\n" + FOOT,

@@ -31,6 +31,7 @@ def test_submissions_are_read_back(old_size: int, hashes: int) -> None:
         b"old 0\n",
         b"old 0\n\n",
         b"old 0\n" + NOTE,
+        b"0\n\n" + NOTE,
         b"old 00\n\n" + NOTE,
         b"old -1\n\n" + NOTE,
         b"old  1\n\n" + NOTE,

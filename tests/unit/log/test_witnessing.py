@@ -10,6 +10,7 @@ import pytest
 
 from sayso.errors import ConflictError, InputError, IntegrityError, UnavailableError
 from sayso.log import witness as room
+from sayso.log import witnessing as client
 from sayso.log.keys import VerifierKey
 from sayso.log.notes import Note, verify_note
 from sayso.log.submission import MAX_SUBMISSION_BYTES
@@ -90,6 +91,25 @@ def test_it_asks_again_from_the_size_that_the_witness_has_seen(server: WitnessSe
         obtain_cosignatures(url_of(server), [LOG.verifier()], signed(head(40)), prove, old_size=40)
 
 
+def test_a_witness_that_moves_on_is_asked_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def moving(_url: str, _note: bytes, old: int, _proof: object, **_: object) -> None:
+        asked.append(old)
+        raise ConflictError("has moved on", size=40 - 3 + len(asked))
+
+    monkeypatch.setattr(client, "ask_witness", moving)
+    with pytest.raises(ConflictError) as caught:
+        obtain_cosignatures("http://x", KEYS, signed(head(40)), lambda _: [])
+    assert asked == [0, 38, 39]
+    assert caught.value.data["size"] == 40
+
+
+def test_a_witness_that_has_seen_this_size_is_asked_from_there(server: WitnessServer) -> None:
+    ask(server, 0, 40)
+    assert obtain_cosignatures(url_of(server), KEYS, signed(head(40)), lambda _: [])
+
+
 def test_connections_are_kept(server: WitnessServer) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
     for old, new in ((0, 1), (1, 2), (0, 3)):
@@ -137,6 +157,7 @@ def test_other_requests(server: WitnessServer, sent: bytes, status: int) -> None
     answer = talk(server, sent)
     assert b" %d " % status in answer.split(b"\r\n")[0]
     assert b"Python" not in answer
+    assert (b"\r\nAllow: POST\r\n" in answer) == (status == 405)
 
 
 def test_a_request_that_breaks_off_changes_nothing(server: WitnessServer, tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ Row = dict[str, Any]
 MODULE = import_module("sayso.snapshot.build")
 
 
+EVIDENCE = (
+    "attest.pem", "consistency.json", "entry.json", "policy", "provenance.json",
+    "snapshot.tlog-proof", "standing.bin", "statement.json",
+)  # fmt: skip
+
+
 def keys_of(town: Town) -> dict[str, bytes]:
     with town.workspace.ledger.reading() as con:
         rows = con.execute(sa.select(schema.member_key.c.member_id, schema.member_key.c.key)).all()
@@ -112,6 +118,7 @@ def test_the_files_are_those_that_the_design_names(town: Town, tmp_path: Path) -
     assert found == {
         "manifest.json", "README.md", "croissant.json", "refusals.svg",
         "evidence/build.json", "counts.parquet",
+        *(f"evidence/{name}" for name in EVIDENCE),
         *(bucket.file for bucket in built.manifest.buckets.values()),
     }  # fmt: skip
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("s")] == ["s"]

@@ -1,0 +1,398 @@
+"""Nothing is left of an erased member in anything that a workspace reaches."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
+from sayso.ledger.fsck import fsck
+from sayso.ledger.ingest import seal
+from sayso.model import Reason
+from sayso.snapshot import compare, load_manifest, load_records
+from sayso.snapshot.erase import Reached
+from sayso.workspace import Workspace
+from sayso.opening import init_workspace, open_workspace
+from tests.town import (
+    AT,
+    START_US,
+    Clock,
+    choice_row,
+    member_row,
+    record_row,
+    write_content,
+    write_jsonl,
+)
+from tests.traces import digests, spelled, traces
+from tests.unit.ledger.builders import entries, key_of
+
+WHO = "vanish-4711-member"
+WORDS = tuple(f"unforgettable words number {n} of somebody" for n in range(3))
+CHANNEL = "a-channel-of-theirs-alone"
+OTHERS = tuple(f"stays-{n:03d}" for n in range(40))
+
+
+def wire(url: str, folder: Path) -> Workspace:
+    """Make a workspace with something of WHO in every place there is."""
+    workspace = init_workspace(folder / "ws", Clock(), template="linkedin-2024", url=url)
+    rows = [member_row(one) for one in (*OTHERS, WHO)]
+    workspace.ingest("members", write_jsonl(folder / "m1.jsonl", rows))
+    workspace.choose(WHO, "off", channel=CHANNEL)
+    said = [choice_row(one, "deferred") for one in OTHERS[:5]]
+    said += [choice_row(WHO, "deferred", channel=CHANNEL), choice_row(WHO, "on")]
+    workspace.ingest("choices", write_jsonl(folder / "c1.jsonl", said))
+    workspace.choose(OTHERS[1], "off")
+    seal(workspace.ledger, START_US, threshold_rows=1)
+    moved = [member_row(one, "BR" if n == 3 else "US") for n, one in enumerate((*OTHERS, WHO))]
+    workspace.ingest("members", write_jsonl(folder / "m2.jsonl", moved))
+    notices = [
+        {"member_id": one, "purpose": "content-generation-training", "served_at": "2025-09-20"}
+        for one in (OTHERS[0], WHO)
+    ]
+    workspace.ingest("notices", write_jsonl(folder / "n.jsonl", notices))
+    workspace.choose(WHO, "on", channel=CHANNEL)  # later than the off
+    workspace.choose(OTHERS[2], "off")
+    return workspace
+
+
+def content(folder: Path) -> Path:
+    rows = [record_row(f"r-{one}", one) for one in OTHERS]
+    rows += [record_row(f"secret-{n}", WHO, text=text) for n, text in enumerate(WORDS)]
+    return write_content(folder / "content.parquet", rows)
+
+
+@pytest.fixture
+def url(database: str, request: pytest.FixtureRequest) -> str:
+    if database == "sqlite":
+        return "sqlite:///ledger.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def place(url: str, tmp_path: Path) -> Iterator[tuple[Path, Workspace]]:
+    """A workspace with something of WHO everywhere, and two snapshots that share files."""
+    workspace = wire(url, tmp_path)
+    workspace.build(content(tmp_path), tmp_path / "first", at=AT)
+    workspace.choose(OTHERS[7], "off")
+    workspace.rebuild(tmp_path / "first", tmp_path / "second", at=AT)
+    yield tmp_path, workspace
+    workspace.close()
+
+
+def needles(workspace: Workspace) -> set[bytes]:
+    """Everything that must be nowhere: id, words, key."""
+    key = key_of(workspace.ledger, WHO)
+    assert key is not None
+    plain = {word.encode() for word in (WHO, *WORDS, CHANNEL, "secret-0", "secret-2")}
+    return plain | spelled(key)
+
+
+def everywhere(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if one.is_dir()]
+
+
+def committed(workspace: Workspace) -> dict[int, bytes]:
+    """The commitment of every entry, wherever it stands."""
+    import sqlalchemy as sa
+
+    from sayso.ledger import schema
+
+    found: dict[int, bytes] = {}
+    with workspace.ledger.reading() as con:
+        for row in con.execute(sa.select(schema.entry)):
+            found[int(row.index)] = bytes(row.commitment)
+        segments = con.execute(sa.select(schema.segment)).all()
+    for segment in segments:
+        path = workspace.path / "segments" / segment.name
+        for row in pq.read_table(path, columns=["ordinal", "commitment"]).to_pylist():
+            found[int(segment.first) + row["ordinal"]] = row["commitment"]
+    return found
+
+
+# ---- gone -------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_and_every_commitment_stands(place: tuple[Path, Workspace]) -> None:
+    folder, workspace = place
+    words = needles(workspace)
+    assert traces(everywhere(folder), words)
+    before = committed(workspace)
+    manifests = [(folder / name / "manifest.json").read_bytes() for name in ("first", "second")]
+    others = {i: row for i, row in entries(workspace.ledger).items() if row["member_id"] != WHO}
+
+    done = workspace.erase(WHO)
+
+    assert traces(everywhere(folder), words) == set()
+    after = committed(workspace)
+    assert after.pop(done.entry or -1)
+    assert after == before
+    assert entries(workspace.ledger) == others
+    report = fsck(workspace.ledger)
+    assert (report.roots, report.tables, report.left_rows, report.orphans) == (3, 3, 0, ())
+    assert report.erased_entries == 4
+    assert report.erased_rows == 3
+    assert [
+        (folder / name / "manifest.json").read_bytes() for name in ("first", "second")
+    ] == manifests
+    assert (done.ledger.keys, len(done.ledger.segments), len(done.ledger.tables)) == (1, 2, 3)
+    assert [one.reached for one in done.snapshots] == [Reached.ERASED] * 2
+    assert done.inputs == (str(folder / "content.parquet"),)
+    assert done.waiting == ()
+
+
+def test_an_unkeyed_digest_of_an_id_or_a_text_stands_nowhere(
+    place: tuple[Path, Workspace],
+) -> None:
+    folder, workspace = place
+    table = pq.read_table(folder / "content.parquet")
+    words = {*OTHERS, WHO, *WORDS, *table["text"].to_pylist(), *table["record_id"].to_pylist()}
+    assert traces(everywhere(folder), digests(words)) == set()
+    workspace.erase(WHO)
+    assert traces(everywhere(folder), digests(words)) == set()
+
+
+def test_what_goes_in_is_looked_for_rightly(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x").write_bytes(b"..." + next(iter(digests(["seven"]))))
+    assert len(traces([tmp_path], digests(["seven"]))) >= 1
+    write_content(tmp_path / "a" / "c.parquet", [record_row("r", "m", text="some words" * 9)])
+    assert traces([tmp_path], {b"some words"})
+
+
+# ---- snapshots --------------------------------------------------------------------------
+
+
+def test_a_snapshot_reads_without_the_erased_and_keeps_its_root(
+    place: tuple[Path, Workspace],
+) -> None:
+    folder, workspace = place
+    key = key_of(workspace.ledger, WHO)
+    assert key
+    whole = load_records(folder / "first")
+    leaves = set(zip(whole["tag"].to_pylist(), whole["digest"].to_pylist(), strict=True))
+    workspace.erase(WHO)
+    for name in ("first", "second"):
+        left = load_records(folder / name)
+        assert WHO not in left["member_id"].to_pylist()
+        assert left.num_rows == load_manifest(folder / name).counts.admitted - len(WORDS)
+    files = [pq.read_table(path) for path in (folder / "first" / "records").iterdir()]
+    kept = {
+        pair
+        for one in files
+        for pair in zip(one["tag"].to_pylist(), one["digest"].to_pylist(), strict=True)
+    }
+    assert kept == leaves
+    again = workspace.rebuild(folder / "first", folder / "third", at=AT)
+    found = compare(folder / "first", again.path)
+    assert (found.erased, found.left.num_rows) == (len(WORDS), 1)  # OTHERS[7] said off
+    anew = workspace.build(
+        folder / "content.parquet", folder / "anew", at=AT, known=again.manifest.known
+    )
+    assert again.manifest == anew.manifest
+
+
+def test_the_files_of_another_snapshot_are_not_written_into(
+    place: tuple[Path, Workspace],
+) -> None:
+    folder, workspace = place
+    shared = f"records/bucket-{workspace.ledger.keys.bucket_of(WHO):04d}.parquet"
+    assert (folder / "first" / shared).samefile(folder / "second" / shared)
+    kept = folder / "a copy elsewhere.parquet"
+    os.link(folder / "first" / shared, kept)
+    before = kept.read_bytes()
+    workspace.erase(WHO)
+    assert kept.read_bytes() == before
+    assert (folder / "first" / shared).read_bytes() == (folder / "second" / shared).read_bytes()
+
+
+def test_a_moved_snapshot_is_named_and_reached_with_in(place: tuple[Path, Workspace]) -> None:
+    folder, workspace = place
+    words = needles(workspace)
+    shutil.move(folder / "first", folder / "moved")
+    shutil.copytree(folder / "second", folder / "copy")
+    shutil.rmtree(folder / "second")
+    workspace.build(folder / "content.parquet", folder / "second", at=AT)
+    done = workspace.erase(WHO)
+    assert [one.path.name for one in done.missed] == ["first"]
+    left = {Path(name).relative_to(folder).parts[0] for name, _ in traces([folder], words)}
+    assert {"moved", "copy"} <= left
+    assert "second" not in left
+    again = workspace.erase(WHO, copies=[folder / "moved", folder / "copy"])
+    assert (again.entry, again.is_new) == (done.entry, False)
+    assert traces(everywhere(folder), words) == set()
+    load_records(folder / "moved")
+
+
+def test_a_copy_that_is_none_of_ours_is_bad_input_and_nobody_is_erased(
+    place: tuple[Path, Workspace],
+) -> None:
+    folder, workspace = place
+    size = workspace.ledger.size()
+    for strange in (folder, folder / "ws", folder / "nowhere"):
+        with pytest.raises(InputError):
+            workspace.erase(WHO, copies=[strange])
+    path = folder / "first" / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"known": ', b'"known": 1'))
+    with pytest.raises(InputError):
+        workspace.erase(WHO, copies=[folder / "first"])
+    assert workspace.ledger.size() == size
+
+
+@pytest.mark.parametrize("what", ["flipped file", "flipped note", "old file", "lost note"])
+def test_a_rewritten_snapshot_that_was_changed_is_not_read(
+    place: tuple[Path, Workspace], what: str
+) -> None:
+    folder, workspace = place
+    file = folder / "first" / f"records/bucket-{workspace.ledger.keys.bucket_of(WHO):04d}.parquet"
+    old = file.read_bytes()
+    done = workspace.erase(WHO)
+    note = folder / "first" / "evidence" / "erasures" / f"{done.entry}.json"
+    load_records(folder / "first")
+    if what == "flipped file":
+        raw = bytearray(file.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        file.write_bytes(bytes(raw))
+    elif what == "flipped note":
+        text = note.read_bytes()
+        at = text.index(b'"to": "') + 9
+        note.write_bytes(text[:at] + (b"0" if text[at : at + 1] != b"0" else b"1") + text[at + 1 :])
+    elif what == "old file":
+        file.write_bytes(old)
+    else:
+        note.unlink()
+    with pytest.raises(IntegrityError):
+        load_records(folder / "first")
+    with pytest.raises(IntegrityError):
+        workspace.rebuild(folder / "first", folder / "third", at=AT)
+
+
+def test_a_killed_builds_leftovers_go(place: tuple[Path, Workspace]) -> None:
+    folder, workspace = place
+    words = needles(workspace)
+    shutil.copytree(folder / "first", folder / "first.partial")
+    (folder / "first.partial" / "work").mkdir()
+    (folder / "first.partial" / "work" / "part-0.arrows").write_bytes(WORDS[0].encode())
+    done = workspace.erase(WHO)
+    assert not (folder / "first.partial").exists()
+    assert traces(everywhere(folder), words) == set()
+    assert done.missed == ()
+
+
+# ---- refused for ever -------------------------------------------------------------------
+
+
+def test_refused_at_every_at_and_known_and_others_as_before(
+    place: tuple[Path, Workspace],
+) -> None:
+    folder, workspace = place
+    table = pq.read_table(folder / "content.parquet")
+    size = workspace.ledger.size()
+
+    def masks(known: int) -> dict[str, int]:
+        found = workspace.decide_many(table, at=AT, known=known).masks.tolist()
+        return dict(zip(table["record_id"].to_pylist(), found, strict=True))
+
+    before = {known: masks(known) for known in range(1, size + 1)}
+    workspace.erase(WHO)
+    for known in range(1, size + 1):
+        after = masks(known)
+        for record, mask in before[known].items():
+            if record.startswith("r-"):
+                assert after[record] == mask
+            else:
+                assert after[record]
+        found = workspace.decide(WHO, at=AT, known=known).decision
+        assert found.reasons == (Reason.MEMBER_ERASED,)
+    with pytest.raises(RefusedError):
+        workspace.choose(WHO, "on")
+
+
+def test_files_that_bring_them_back_bring_nothing(place: tuple[Path, Workspace]) -> None:
+    folder, workspace = place
+    words = needles(workspace)
+    workspace.erase(WHO)
+    assert workspace.ingest("choices", folder / "c1.jsonl").unchanged
+    workspace.ingest("members", folder / "m1.jsonl")
+    more = [choice_row(WHO, "on", channel=CHANNEL), choice_row(OTHERS[0])]
+    workspace.ingest("choices", write_jsonl(folder / "more.jsonl", more))
+    workspace.build(folder / "content.parquet", folder / "later", at=AT)
+    assert traces(everywhere(folder), words) == set()
+    fsck(workspace.ledger)
+
+
+# ---- meanwhile --------------------------------------------------------------------------
+
+
+def test_an_erasure_amid_an_ingest_is_heard(
+    place: tuple[Path, Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sayso.ledger.ingest as module
+
+    folder, workspace = place
+    words = needles(workspace)
+    real: Any = module._ready_keys
+    calls: list[str] = []
+
+    def ready(ledger: Any, duck: Any, relation: str) -> None:
+        real(ledger, duck, relation)
+        calls.append(relation)
+        if len(calls) in {1, 3}:  # between the keys and the listing
+            waiting = workspace.erase(WHO if len(calls) == 1 else OTHERS[9]).waiting
+            assert waiting == (("segments/",) if relation == "typed" else ("tables/",))
+
+    monkeypatch.setattr(module, "_ready_keys", ready)
+    rows = [choice_row(WHO, channel=CHANNEL), choice_row(OTHERS[9]), choice_row(OTHERS[8])]
+    assert workspace.ingest("choices", write_jsonl(folder / "c9.jsonl", rows)).rows == 2
+    table = [member_row(one) for one in (WHO, OTHERS[9], OTHERS[8])]
+    assert workspace.ingest("members", write_jsonl(folder / "m9.jsonl", table)).rows == 1
+    assert calls == ["typed", "typed", "incoming", "incoming"]
+    assert traces(everywhere(folder), words) == set()
+    fsck(workspace.ledger)
+    workspace.close()
+    again = open_workspace(folder / "ws", Clock())
+    assert again.erase(WHO).waiting == ()
+    again.close()
+
+
+@pytest.mark.parametrize("moment", ["keys", "sealing", "flushing"])
+def test_an_erasure_amid_a_build_is_heard(place: tuple[Path, Workspace], moment: str) -> None:
+    folder, workspace = place
+    words = needles(workspace)
+    told: list[str] = []
+
+    def progress(stage: str, _rows: int) -> None:
+        if stage == moment and moment not in told:
+            told.append(stage)
+            workspace.erase(WHO)
+
+    workspace.progress = progress
+    try:
+        built = workspace.build(folder / "content.parquet", folder / "amid", at=AT)
+    except ConflictError:
+        assert moment == "keys"
+        assert not (folder / "amid").exists()
+    else:
+        assert WHO not in load_records(built.path)["member_id"].to_pylist()
+        assert built.manifest.counts.admitted == len(load_records(built.path)) + len(WORDS)
+    assert told == [moment]
+    assert traces(everywhere(folder), words) == set()
+
+
+def test_an_erasure_amid_a_rebuild_is_heard(place: tuple[Path, Workspace]) -> None:
+    folder, workspace = place
+    words = needles(workspace)
+    told: list[str] = []
+
+    def progress(stage: str, _rows: int) -> None:
+        if stage == "keys" and not told:
+            told.append(stage)
+            workspace.erase(WHO)
+
+    workspace.progress = progress
+    with pytest.raises(ConflictError, match="erased while"):
+        workspace.rebuild(folder / "first", folder / "amid", at=AT)
+    assert traces(everywhere(folder), words) == set()
