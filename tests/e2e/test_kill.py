@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.erasures import STEPS, Erasures
 from tests.e2e.kills import (
     Appends,
     Builds,
@@ -35,3 +36,19 @@ def test_killed_on_postgresql(
 ) -> None:
     toll = kind(tmp_path, postgres_url).run(times)
     assert toll.killed + toll.finished == times
+
+
+def test_an_erasure_killed_at_every_fourth_step_on_sqlite(tmp_path: Path) -> None:
+    trial = Erasures(tmp_path, "sqlite:///ledger.db")
+    for number, step in enumerate(range(1, STEPS, 4)):
+        trial.strike_at(number, step)
+    assert trial.toll.finished  # the last steps are beyond the end
+    assert trial.toll.killed > trial.toll.finished
+
+
+@pytest.mark.postgres
+def test_an_erasure_killed_at_some_steps_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    trial = Erasures(tmp_path, postgres_url)
+    for number, step in enumerate(range(3, STEPS, 11)):
+        trial.strike_at(number, step)
+    assert trial.toll.killed

@@ -236,7 +236,7 @@ def test_a_copy_that_is_none_of_ours_is_bad_input_and_nobody_is_erased(
         with pytest.raises(InputError):
             workspace.erase(WHO, copies=[strange])
     path = folder / "first" / "manifest.json"
-    path.write_bytes(path.read_bytes().replace(b'"known": ', b'"known": 1'))
+    path.write_bytes(path.read_bytes().replace(b'"at": "2026-01-15T12', b'"at": "2026-01-15T13'))
     with pytest.raises(InputError):
         workspace.erase(WHO, copies=[folder / "first"])
     assert workspace.ledger.size() == size

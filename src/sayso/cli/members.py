@@ -1,20 +1,26 @@
 """`sayso ingest`, `choose` and `explain`: what is about members."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from sayso.attest.page import render_text
+from sayso.attest.receipts import sign_receipt
 from sayso.cli.shared import (
     FILE,
     INSTANT,
     Shared,
     emit,
+    integrate_quietly,
     opened,
     purpose_option,
     shared_options,
     when_options,
 )
+from sayso.receipting import choices_of, plain_receipt, receipts_of
+from sayso.workspace import Workspace, member_id
 
 
 @click.command("ingest")
@@ -61,28 +67,60 @@ def ingest(shared: Shared, kind: str, file: Path) -> None:
 @click.option("--country", help="Where it was said [default: where the member's row says].")
 @click.option("--channel", help="Through what it was said.")
 @click.option("--setting-version", help="The version of the wording that was shown.")
+@click.option("--receipt", "out", type=FILE, help="Where the member's signed receipt goes.")
 @shared_options
 def choose(
     shared: Shared, *, member: str, choice: str, purpose: str, effective_at: datetime | None,
-    country: str | None, channel: str | None, setting_version: str | None,
+    country: str | None, channel: str | None, setting_version: str | None, out: Path | None,
 ) -> None:  # fmt: skip
-    """Record what MEMBER said; durable when this returns. `--purpose '*'` with off: every use."""
+    """Record what MEMBER said; durable when this returns. `--purpose '*'` with off: every use.
+
+    Prints the member's receipt, which --receipt FILE keeps, signed and with its proof.
+    """
     with opened(shared) as workspace:
-        receipt = workspace.choose(
+        done = workspace.choose(
             member, choice, purpose=purpose, effective_at=effective_at, country=country,
             channel=channel, setting_version=setting_version,
         )  # fmt: skip
+        integrate_quietly(workspace)
+        envelope, text = _receipt(workspace, member_id(member), done.index)
+    if out is not None:
+        out.write_bytes(envelope)
     emit(
         shared,
         {
-            "index": receipt.index,
-            "commitment": receipt.commitment.hex(),
+            "index": done.index,
+            "commitment": done.commitment.hex(),
             "choice": choice,
             "purpose": purpose,
+            "receipt": json.loads(envelope),
         },
-        f"{choice} for {purpose} recorded as entry {receipt.index} "
-        f"(commitment {receipt.commitment.hex()[:16]})",
+        f"{choice} for {purpose} recorded as entry {done.index} "
+        f"(commitment {done.commitment.hex()[:16]})\n\n{text}",
     )
+
+
+def _receipt(workspace: Workspace, who: str, index: int) -> tuple[bytes, str]:
+    """Return the signed receipt of a choice, and what it says in words."""
+    said = next(one for one in choices_of(workspace.ledger, who, index + 1) if one.index == index)
+    plain = plain_receipt(workspace.ledger, workspace.trust, who, said)
+    return sign_receipt(plain, workspace.trust.key).to_bytes(), render_text(plain).rstrip("\n")
+
+
+@click.command("receipts")
+@click.argument("member")
+@click.option("--out", type=FILE, required=True, help="A folder to make, one file a choice.")
+@shared_options
+def receipts(shared: Shared, member: str, out: Path) -> None:
+    """Write the signed receipt of every choice of MEMBER, each with its proof."""
+    with opened(shared) as workspace:
+        integrate_quietly(workspace)
+        who = member_id(member)
+        made = receipts_of(workspace.ledger, workspace.trust, who)
+    out.mkdir(parents=True)
+    for number, envelope in enumerate(made, 1):
+        (out / f"receipt-{number:04d}.json").write_bytes(envelope.to_bytes())
+    emit(shared, {"receipts": len(made), "out": str(out)}, f"{len(made)} receipts in '{out}'")
 
 
 @click.command("explain")
@@ -105,4 +143,4 @@ def explain(
     emit(shared, found.to_json(), found.to_text())
 
 
-COMMANDS = (ingest, choose, explain)
+COMMANDS = (ingest, choose, receipts, explain)

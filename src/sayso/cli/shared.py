@@ -76,12 +76,12 @@ def opened(shared: Shared) -> Iterator[Workspace]:
         workspace = open_workspace(Path(place), now, progress)
         try:
             yield workspace
-            _integrate(workspace)
+            integrate_quietly(workspace)
         finally:
             workspace.close()
 
 
-def _integrate(workspace: Workspace) -> None:
+def integrate_quietly(workspace: Workspace) -> None:
     """Bring what a command appended into the log; a silent witness fails no command."""
     if not is_behind(workspace.ledger):
         return

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from sayso.errors import InputError
 from sayso.model import (
@@ -322,9 +323,7 @@ def _grouped(spans: Iterable[Span]) -> Iterator[Span]:
 # ---- what was permitted before ----------------------------------------------------------
 
 
-def _windows(
-    book: Rulebook, hold: Hold, by_country: Mapping[Country, Span]
-) -> Iterator[Window]:
+def _windows(book: Rulebook, hold: Hold, by_country: Mapping[Country, Span]) -> Iterator[Window]:
     """Yield the times before the hold in which the use was permitted, longest past first."""
     found: dict[tuple[object, ...], tuple[Window, list[Country]]] = {}
     for purpose in sorted(book.purposes):
@@ -354,7 +353,7 @@ def _windows_of(
         instants |= {permits_at(one.lifted, zones)} if one.lifted is not None else set()
     ordered = sorted(instant for instant in instants if instant <= span.begun_by)
     open_: Window | None = None
-    for begin, end in zip(ordered, ordered[1:], strict=False):
+    for begin, end in pairwise(ordered):
         permitting = _permitting(book, hold, purpose, country, begin)
         if open_ and permitting == open_.rules and open_.until == begin:
             open_ = replace(open_, until=end)

@@ -25,6 +25,10 @@ def _path(folder: Path) -> Path:
     return folder / "keys" / NAME
 
 
+def _lines(tags: Iterable[bytes]) -> bytes:
+    return "".join(f"{tag.hex()}\n" for tag in tags).encode()
+
+
 def count_tags(folder: Path) -> int:
     """Return how many tags a workspace keeps, without reading them."""
     try:
@@ -48,7 +52,7 @@ def read_tags(folder: Path) -> list[bytes]:
         tags = [bytes.fromhex(line.decode()) for line in whole.splitlines()]
     except ValueError:
         tags = []
-    if "".join(f"{tag.hex()}\n" for tag in tags).encode() != whole:
+    if any(len(tag) != TAG_BYTES for tag in tags) or whole != _lines(tags):
         raise IntegrityError(
             f"'keys/{NAME}' holds something else than tags", hint="restore it from backup"
         )
@@ -68,7 +72,7 @@ def keep_tags(folder: Path, tags: Iterable[bytes]) -> None:
         # What a crash left of a line was never acknowledged.
         file.truncate(count_tags(folder) * LINE_BYTES)
         file.seek(0, os.SEEK_END)
-        file.write("".join(f"{tag.hex()}\n" for tag in new).encode())
+        file.write(_lines(new))
         file.flush()
         os.fsync(file.fileno())
     if is_first:

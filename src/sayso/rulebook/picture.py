@@ -118,6 +118,7 @@ def draw(
     end: date,
     today: date,
     digest: str = "",
+    mark: str = "today",
 ) -> str:
     """Draw lanes from `start` until `end`.
 
@@ -129,6 +130,7 @@ def draw(
         end: Right edge, later than `start`.
         today: Marked where it is inside.
         digest: Of the rulebook, for the foot.
+        mark: What the day `today` is called.
     """
     sheet = Sheet(id_of(name), start.toordinal(), end.toordinal())
     lines: list[str] = []
@@ -142,7 +144,7 @@ def draw(
         lines.append(text(LEFT, top + 30, empty, colour=SOFT))
         top += 56
     grid = list(_grid(sheet, start, end, top))
-    mark = list(_today(sheet, today, top))
+    marked = list(_today(sheet, today, mark, top))
     legend, height = _legend(sheet, top + 30)
     foot = top + 30 + height + 18
     bars = ((lane.name, bar.told) for lane in lanes for bar in (*lane.bands, *lane.holds))
@@ -160,7 +162,7 @@ def draw(
         text(_MARGIN, 38, fit(title, 21, RIGHT - _MARGIN), size=21, weight=600),
         text(_MARGIN, 60, fit(f"rules and holds for {name}", 13, 900), size=13, colour=SOFT),
         *grid,
-        *mark,
+        *marked,
         *lines,
         *legend,
         text(_MARGIN, foot, _foot(digest), size=11, colour=SOFT),
@@ -216,11 +218,11 @@ def _grid(sheet: Sheet, start: date, end: date, bottom: float) -> Iterator[str]:
                 )
 
 
-def _today(sheet: Sheet, today: date, bottom: float) -> Iterator[str]:
+def _today(sheet: Sheet, today: date, mark: str, bottom: float) -> Iterator[str]:
     x = sheet.x(today.toordinal())
     if not LEFT <= x <= RIGHT:
         return
-    label = f"today, {written_day(Dated(today))}"
+    label = f"{mark}, {written_day(Dated(today))}"
     middle = min(max(x, LEFT + wide(label, 11) / 2), _WIDTH - 12 - wide(label, 11) / 2)
     yield line((x, _AXIS_TOP + 8), (x, bottom), INK, ' stroke-width="1.4" stroke-dasharray="1 3"')
     yield text(middle, _AXIS_TOP + 2, label, size=11, weight=600, anchor="middle")

@@ -75,6 +75,7 @@ def timeline_svg(
     today: date,
     start: date | None = None,
     end: date | None = None,
+    mark: str = "today",
 ) -> str:
     """Draw rules and holds of a purpose as SVG, one lane per scope.
 
@@ -84,6 +85,7 @@ def timeline_svg(
         today: Marked where it is inside.
         start: First day shown; by default before the first dated fact.
         end: First day not shown; by default after the last dated fact and today.
+        mark: What the day `today` is called.
     """
     rows = timeline_rows(book, purpose)
     first, last = _window(rows, today, start, end)
@@ -96,6 +98,7 @@ def timeline_svg(
         end=last,
         today=today,
         digest=book.digest,
+        mark=mark,
     )
 
 

@@ -22,11 +22,13 @@ VALUE: dict[str, Any] = {
     "purpose": "content-generation-training",
     "at": "2026-01-15T12:00:00Z",
     "known": 7,
+    "log": {"origin": "example.org/log", "size": 7, "root": HEX},
     "rulebook": {"digest": HEX, "entry": 0},
     "versions": {"semantics": 1, "tzdata": "2025b"},
     "inputs": {"content": {"name": "c.parquet", "sha256": HEX, "rows": 5}},
     "counts": COUNTS,
     "by_country": {"US": COUNTS},
+    "standing": {"rows": 2, "root": HEX},
     "buckets": {
         "0007": {"file": "records/bucket-0007.parquet", "rows": 3, "root": HEX, "sha256": HEX}
     },
@@ -57,7 +59,7 @@ def test_the_bytes_and_the_value_are_one() -> None:
 
 
 def test_the_digest_is_that_of_the_bytes() -> None:
-    one, other = parse_manifest(changed("known", to=8)), parse_manifest(changed("known", to=9))
+    one, other = (parse_manifest(changed("rulebook", "entry", to=number)) for number in (1, 2))
     assert one.digest != other.digest
 
 
@@ -67,7 +69,7 @@ def test_the_digest_is_that_of_the_bytes() -> None:
         (("counts", "admitted"), 4), (("counts", "records_in"), 6),
         (("counts", "refused", "ON_HOLD"), 1), (("by_country", "US", "admitted"), 2),
         (("by_country", "GB"), COUNTS), (("by_country",), {}), (("buckets",), {}),
-        (("buckets", "0007", "rows"), 4),
+        (("buckets", "0007", "rows"), 4), (("known",), 8), (("log", "size"), 6),
     ],
 )  # fmt: skip
 def test_counts_that_do_not_reconcile(path: tuple[str, ...], to: Any) -> None:
