@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 from sayso.errors import ConflictError
 from sayso.ledger.fsck import Report, fsck
 from sayso.ledger.ingest import seal
+from sayso.opening import init_workspace, open_workspace
 from sayso.snapshot import load_manifest, load_records
 from sayso.snapshot import worker as _worker  # noqa: F401  imported before the fork
 from sayso.sources import import_source
-from sayso.opening import init_workspace, open_workspace
 from sayso.workspace import Workspace
 from tests.town import (
     AT,

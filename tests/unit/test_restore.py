@@ -1,7 +1,6 @@
 """What comes back from a backup is erased again, and the ledger gets no second entry for it."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from tests.unit.test_erasure import OTHERS, WHO, WORDS, content, everywhere, nee
 
 
 @pytest.fixture
-def backup(tmp_path: Path) -> Iterator[tuple[Path, set[bytes]]]:
+def backup(tmp_path: Path) -> tuple[Path, set[bytes]]:
     """A folder with a workspace and a snapshot, its backup beside it, and WHO erased since."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -31,7 +30,7 @@ def backup(tmp_path: Path) -> Iterator[tuple[Path, set[bytes]]]:
     workspace.erase(WHO)
     workspace.close()
     assert traces(everywhere(folder), words) == set()
-    yield folder, words
+    return folder, words
 
 
 def opened(folder: Path) -> Workspace:

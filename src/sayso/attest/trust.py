@@ -59,10 +59,10 @@ def make_trust(folder: Path, origin: str, randomness: Callable[[int], bytes]) ->
         InputError: The origin cannot name a key.
     """
     signer = SignerKey.from_seed(origin, randomness(SEED_BYTES))
-    _write_once(folder / LOG_KEY, signer.to_text().encode() + b"\n")
-    _write_once(folder / ATTEST_KEY, SigningKey(randomness(SEED_BYTES)).to_pem())
+    write_once(folder / LOG_KEY, signer.to_text().encode() + b"\n")
+    write_once(folder / ATTEST_KEY, SigningKey(randomness(SEED_BYTES)).to_pem())
     stands = parse_signer_key(_read(folder, LOG_KEY).decode().rstrip("\n"))
-    _write_once(folder / POLICY, _POLICY.format(vkey=stands.verifier().to_text()).encode(), 0o644)
+    write_once(folder / POLICY, _POLICY.format(vkey=stands.verifier().to_text()).encode(), 0o644)
 
 
 def load_trust(folder: Path, origin: str) -> Trust:
@@ -89,7 +89,7 @@ def _read(folder: Path, name: str) -> bytes:
         raise IntegrityError(f"'{name}' is missing", hint="restore it from backup") from None
 
 
-def _write_once(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_once(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file that is not there yet, whole or not at all."""
     made = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import click
 
-from sayso.cli import content, demo, erasure, hold, log, members, rulebook, setup, snapshots
+from sayso.cli import content, demo, erasure, hold, log, members, rulebook, setup, snapshots, verify
 from sayso.cli.shared import fail_with, root_options
 from sayso.errors import (
     ConflictError,
@@ -46,7 +46,7 @@ def cli() -> None:
     """No model learns against anyone's say-so."""
 
 
-for _room in (setup, rulebook, hold, content, members, snapshots, log, erasure, demo):
+for _room in (setup, rulebook, hold, content, members, snapshots, log, erasure, demo, verify):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 

@@ -8,8 +8,17 @@ from pathlib import Path
 
 import click
 
-from sayso.cli.shared import FILE, Shared, emit, now, opened, shared_options
-from sayso.errors import InputError
+from sayso.attest.trust import write_once
+from sayso.cli.shared import (
+    FILE,
+    Shared,
+    emit,
+    integrate_quietly,
+    now,
+    opened,
+    shared_options,
+)
+from sayso.errors import ConflictError, InputError, UnavailableError
 from sayso.ledger.fsck import fsck as check_ledger
 from sayso.ledger.integrate import is_behind
 from sayso.ledger.logged import check_log, export_log, prove_entry, reader_of
@@ -18,6 +27,7 @@ from sayso.log.witness import Witness, open_server
 from sayso.snapshot.evidence import renew_proofs
 
 KEY_NAME = "witness.key"
+MAX_PORT = 65_535
 
 
 @click.group("log")
@@ -70,9 +80,12 @@ def integrate(shared: Shared, follow: float | None) -> None:
         _told(shared, done.size, done.root, done.appended, done.witnesses)
         while follow is not None:
             time.sleep(follow)
-            if is_behind(workspace.ledger):
-                done = workspace.integrate()
-                _told(shared, done.size, done.root, done.appended, done.witnesses)
+            try:
+                if is_behind(workspace.ledger):
+                    done = workspace.integrate()
+                    _told(shared, done.size, done.root, done.appended, done.witnesses)
+            except (ConflictError, UnavailableError) as error:  # it may be gone at the next look
+                click.echo(f"warning: {error}", err=True)
 
 
 def _told(shared: Shared, size: int, root: bytes, appended: int, witnesses: dict[str, int]) -> None:
@@ -103,7 +116,7 @@ def prove(shared: Shared, index: int | None, out: Path | None, snapshot: Path | 
             )
             return
         assert index is not None  # noqa: S101  or there was a snapshot
-        workspace.integrate()
+        integrate_quietly(workspace)
         proof = prove_entry(workspace.ledger, index)
         if out is not None:
             out.write_bytes(proof.to_bytes())
@@ -120,7 +133,7 @@ def prove(shared: Shared, index: int | None, out: Path | None, snapshot: Path | 
 def export(shared: Shared, out: Path) -> None:
     """Write a folder that any web server can serve as the log."""
     with opened(shared) as workspace:
-        workspace.integrate()
+        integrate_quietly(workspace)
         done = export_log(workspace.ledger, workspace.trust.policy_bytes, out)
     emit(
         shared,
@@ -165,7 +178,7 @@ def witness(
     signer = _witness_key(directory, name)
     host, _, port = listen.rpartition(":")
     vkey = signer.verifier().to_text()
-    if not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > MAX_PORT:
         raise InputError(f"'{listen}' is no address", hint="write HOST:PORT")
     line = f"witness {signer.name.replace('/', '-')} {vkey} http://{listen}"
     if show_key:
@@ -199,10 +212,8 @@ def _witness_key(directory: Path, name: str | None) -> SignerKey:
         raise InputError("a new witness needs a name", hint="give --name example.org/witness")
     signer = SignerKey.from_seed(name, os.urandom(32), KeyType.ED25519_COSIGNATURE)
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(signer.to_text() + "\n")
-    return signer
+    write_once(path, signer.to_text().encode() + b"\n")
+    return parse_signer_key(path.read_text(encoding="utf-8").rstrip("\n"))  # or who was first
 
 
 COMMANDS = (log,)

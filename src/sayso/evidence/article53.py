@@ -33,6 +33,20 @@ OPEN = "For the provider to fill in"
 # A token of a subword vocabulary is about four characters of European text; a band of three
 # orders of magnitude does not need better.
 CHARACTERS_PER_TOKEN = 4
+NOTES = (
+    (
+        "This summary speaks of one training set. A model that was made from a base needs the "
+        "summary of that base beside it."
+    ),
+    (
+        "Counts are bands, and a refused record counts under the first reason. Countries and "
+        "kinds of record of which fewer than ten were admitted are not named."
+    ),
+    (
+        "“Admitted under a rule” means that a published rule of the platform admits a record. It "
+        "does not mean that the use is lawful."
+    ),
+)
 
 
 class SizeBand(Enum):
@@ -45,7 +59,7 @@ class SizeBand(Enum):
     @property
     def words(self) -> str:
         """How the band is called."""
-        return self.value[0]
+        return str(self.value[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +195,7 @@ def summary_of(
             ("2", "List of data sources", tuple(_sources(told, categories, rules))),
             ("3", "Data processing aspects", tuple(_processing(manifest, told, rules))),
         ),
-        notes=(
-            "This summary speaks of one training set. A model that was made from a base needs the "
-            "summary of that base beside it.",
-            "Counts are bands. Countries and kinds of record of which fewer than ten were "
-            "admitted are not named.",
-            "“Admitted under a rule” means that a published rule of the platform admits a record. "
-            "It does not mean that the use is lawful.",
-        ),
+        notes=NOTES,
     )
 
 
@@ -251,8 +258,8 @@ def _modalities(manifest: Manifest, characters: int, categories: Mapping[str, in
             Answer("Types of content", f"What members wrote on the platform: {kinds}"),
             Answer(
                 "Latest date of data collection",
-                f"{manifest.at_instant:%m/%Y}; nothing written after {instant(manifest.at_instant)} "
-                "is in it",
+                f"{manifest.at_instant:%m/%Y}; nothing in it was written after "
+                f"{instant(manifest.at_instant)}",
             ),
             Answer(
                 "Continuous training on new data",
@@ -344,10 +351,10 @@ def _say(rules: tuple[Rule, ...]) -> str:
 
 
 def _processing(manifest: Manifest, told: Provider, rules: tuple[Rule, ...]) -> Iterable[Section]:
-    reasons = manifest.counts.reasons
+    first = manifest.counts.refused
 
     def band(*names: Reason) -> str:
-        return count_band(sum(reasons.get(str(name), 0) for name in names))
+        return count_band(sum(first.get(str(name), 0) for name in names))
 
     yield Section(
         "3.1",

@@ -26,10 +26,14 @@ SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://sayso.example/release/v1")
 
 LIMITS = (
-    "Admitted under a rule means that a published rule of the platform admitted a record; it is "
-    "not a finding that the use is lawful.",
-    "Forgetting reaches the adapters of a release, and neither the base nor copies that others "
-    "hold.",
+    (
+        "Admitted under a rule means that a published rule of the platform admitted a record; it "
+        "is not a finding that the use is lawful."
+    ),
+    (
+        "Forgetting reaches the adapters of a release, and neither the base nor copies that others "
+        "hold."
+    ),
 )
 
 
@@ -89,7 +93,7 @@ def bom_of(
     Raises:
         InputError: Two parts share a name, or an adapter learned from no listed dataset.
     """
-    names = [one.name for one in (base, *adapters, *datasets)]
+    names = [base.name, *(one.name for one in adapters), *(one.name for one in datasets)]
     if len(set(names)) != len(names):
         raise InputError("two parts of the release share a name", hint="name each once")
     known = {one.name for one in datasets}

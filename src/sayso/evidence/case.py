@@ -39,12 +39,14 @@ class Case:
     Attributes:
         files: Of the folder or the pack.
         given: By the verifier.
+        in_pack: Whether they are a pack's.
         keys: Against which statements are checked.
         policy: Against which checkpoints are checked.
         stated: The policy that came with the files.
         manifest: Its values, once they held.
         manifest_digest: SHA-256 of its bytes, in hex.
         statement: Of the snapshot, once it held.
+        signed: Files beside the statement that it names.
         heads: Checkpoints that held, by what they are of.
         leaves: Index of an entry -> its commitment, of all that was committed to.
         logged: Index of an entry -> its commitment, of all that tiles of the log hold.
@@ -54,12 +56,14 @@ class Case:
 
     files: Files
     given: Given
+    in_pack: bool = False
     keys: tuple[PublicKey, ...] = ()
     policy: Policy | None = None
     stated: Policy | None = None
     manifest: Mapping[str, Any] | None = None
     manifest_digest: str = ""
     statement: Statement | None = None
+    signed: set[str] = field(default_factory=set)
     heads: dict[str, VerifiedCheckpoint] = field(default_factory=dict)
     leaves: dict[int, bytes] = field(default_factory=dict)
     logged: dict[int, bytes] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from sayso.errors import SaysoError
+from sayso.errors import InputError, IntegrityError, SaysoError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,13 +85,14 @@ class Report:
 
         Raises:
             FailedError: It failed.
+            UnavailableError: A file cannot be read, and nothing is known about it.
         """
         number = len(self.checks) + 1
         try:
             self.checks.append(Check(number, name, check(), Outcome.HELD))
         except NotMadeError as why:
             self.checks.append(Check(number, name, str(why), Outcome.NOT_MADE))
-        except SaysoError as error:
+        except (InputError, IntegrityError) as error:
             words = f"{name}: {error}."
             self.checks.append(Check(number, name, words, Outcome.FAILED))
             self.error = error

@@ -158,12 +158,41 @@ def check_member_standing(case: Case) -> str:
     canonical = encode(STANDING_LABEL, opened["country"], " ".join(opened["reasons"]))
     if hashlib.sha256(key + canonical).digest() != proof.found.digest:
         raise IntegrityError("the standing is not the one that the snapshot committed to")
+    if not opened["reasons"] and (objection := _objection(case, opened["key"])) is not None:
+        raise IntegrityError(
+            f"entry {objection} says off, the snapshot knew it, and nothing stood against the "
+            "member",
+            index=objection,
+        )
     against = ", ".join(opened["reasons"])
     told = f"against the member stood {against}" if against else "nothing stood against the member"
     return (
         f"What decided about the member, with country '{opened['country']}', is what the snapshot "
         f"committed to: {told}."
     )
+
+
+def _objection(case: Case, key: str) -> int | None:
+    """Return the entry of an `off` that counted for the snapshot by all choices shown here.
+
+    Of the choices for its purpose or `*` that count by its instant and stand before `known`,
+    those with the latest instant count, and `off` wins among them.
+    """
+    manifest = case.need_manifest
+    counting = []
+    for one in matching(case.files.names, CHOICES):
+        value = read_choice(case, one[0])
+        choice = value["choice"]
+        if (
+            value["key"] == key
+            and value["index"] < manifest["known"]
+            and choice["choice"] != "deferred"
+            and choice["purpose"] in {manifest["purpose"], "*"}
+            and choice["effective_us"] <= _us(manifest["at"])
+        ):
+            counting.append((choice["effective_us"], choice["choice"] == "off", value["index"]))
+    last = max(counting, default=None)
+    return last[2] if last is not None and last[1] else None
 
 
 def _read_standing(case: Case) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from sayso.errors import InputError, IntegrityError
 from sayso.evidence.case import Case
 from sayso.evidence.checks import count, short
 from sayso.evidence.layout import (
+    BUILD,
     ERASURES,
     EVIDENCE,
     KEY,
@@ -37,6 +38,9 @@ from sayso.evidence.layout import (
 from sayso.evidence.layout import PROVENANCE as PROVENANCE_FILE
 from sayso.log.checkpoint import Checkpoint
 from sayso.log.policy import NO_QUORUM, parse_policy, shown
+
+# What a statement may name as belonging to it.
+SIBLINGS = frozenset({PROVENANCE_FILE, BUILD, POLICY, KEY})
 
 
 def check_trust(case: Case) -> str:
@@ -110,17 +114,29 @@ def check_statement(case: Case) -> str:
     )
     if payload != expected:
         raise IntegrityError("the signed statement speaks of another snapshot than the manifest")
-    for name, digest in siblings.items():
-        sibling = parse_envelope(case.files.read(EVIDENCE + name))
-        if hashlib.sha256(sibling.payload).hexdigest() != digest:
-            raise IntegrityError(f"'{name}' is not the sibling that the statement names", name=name)
-    if siblings.keys() != {PROVENANCE_FILE.removeprefix(EVIDENCE)}:
-        raise IntegrityError("the statement names other siblings than the provenance")
+    _check_siblings(case, {EVIDENCE + name: digest for name, digest in siblings.items()})
     case.statement = found
     return (
         f"The statement is signed by key {who}. It names this manifest, and the same question, "
         "state of the log, rulebook, inputs and standings as the manifest."
     )
+
+
+def _check_siblings(case: Case, siblings: Mapping[str, str]) -> None:
+    """Check that all that belongs to a statement is here.
+
+    One that is signed itself is named by what was signed, another by its bytes.
+    """
+    if PROVENANCE_FILE not in siblings or not siblings.keys() <= SIBLINGS:
+        raise IntegrityError("the statement names other siblings than a snapshot has")
+    for name, digest in siblings.items():
+        if case.in_pack and name == BUILD and name not in case.files.names:
+            continue  # tells of the platform's machine, so that packs leave it out
+        raw = case.files.read(name)
+        said = parse_envelope(raw).payload if name == PROVENANCE_FILE else raw
+        if hashlib.sha256(said).hexdigest() != digest:
+            raise IntegrityError(f"'{name}' is not the sibling that the statement names", name=name)
+    case.signed |= siblings.keys()
 
 
 def check_provenance(case: Case) -> str:

@@ -148,7 +148,7 @@ class SortedTree:
 
     def __init__(self, leaves: bytes) -> None:
         self._leaves = parse_leaves(leaves)
-        self._tags = [leaf[:TAG_BYTES] for leaf in self._leaves]
+        self.tags = [leaf[:TAG_BYTES] for leaf in self._leaves]
         # Hashes of the perfect subtrees, level by level.
         self._levels = [[leaf_hash(leaf) for leaf in self._leaves]]
         while len(self._levels[-1]) > 1:
@@ -175,8 +175,8 @@ class SortedTree:
             tree: What this tree is called, as `Membership` says.
             tag: 32 bytes.
         """
-        place = bisect_left(self._tags, tag)
-        if place < self.rows and self._tags[place] == tag:
+        place = bisect_left(self.tags, tag)
+        if place < self.rows and self.tags[place] == tag:
             return Membership(tree, tag, self._placed(place))
         before = self._placed(place - 1) if place else None
         after = self._placed(place) if place < self.rows else None

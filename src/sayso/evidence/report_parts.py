@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from sayso.decision.explain import SENTENCES, cite
 from sayso.evidence.report import Fact, Picture, Table
 from sayso.evidence.suppress import Sum, hide, shown
-from sayso.evidence.trace import concerns
 from sayso.model import REASONS, Country, Mode, Reason, Rule, Rulebook
 from sayso.rulebook.civil import COUNTRY_NAMES
 from sayso.rulebook.in_force import WORLD, in_force, scopes_of
@@ -190,7 +189,6 @@ def numbers_of_country(country: str, counts: Counts) -> Numbers:
 def rules_table(book: Rulebook, purpose: str, at: datetime, countries: Iterable[str]) -> Table:
     """Return the rules in force at an instant, with where each applies and comes from."""
     current = in_force(book, purpose, at)
-    found: dict[Rule, list[str]] = {}
     unruled: list[str] = []
     by_place: dict[str, Rule] = {}
     where: dict[str, list[str]] = {}
@@ -201,7 +199,6 @@ def rules_table(book: Rulebook, purpose: str, at: datetime, countries: Iterable[
         for held in law.rules if law else ():
             by_place[str(held.rule.place)] = held.rule
             where.setdefault(str(held.rule.place), []).append(country)
-    del found
     rows = [
         (name, places(where[name]), _terms(rule), rule.decided_by, _source(rule))
         for name, rule in sorted(by_place.items())

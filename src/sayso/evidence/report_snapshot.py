@@ -68,8 +68,8 @@ def report_snapshot(facts: SnapshotFacts) -> Report:
         made_at=instant(facts.made_at),
         reader=READER,
         answer=(
-            f"Of {total['in']} records, {total['admitted']} were admitted under published rules "
-            f"for “{title}”, and {total['refused']} were refused, each for a stated reason.",
+            (f"Of {total['in']} records, {total['admitted']} were admitted under published rules "
+            f"for “{title}”, and {total['refused']} were refused, each for a stated reason."),
             (
                 f"The set was recorded as entry {facts.entry} of the ledger on "
                 f"{instant(facts.recorded_at)}. Each record in it, and any that is not, can be "

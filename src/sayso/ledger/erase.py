@@ -102,19 +102,18 @@ def entomb(ledger: Ledger, member_id: str, recorded_us: int) -> Entombed:
         ).scalar()
         # First on disk: a database that comes back from a backup meets it there.
         keep_tags(ledger.folder, [tag])
-        entry = _place(ledger, con, tag, recorded_us) if found is None else int(found)
+        entry = _place(ledger, con, tag, recorded_us, None) if found is None else int(found)
         _note_work(con, tag, bucket)
         return Entombed(entry, found is None, _blank_head(con, [member_id]))
 
 
-def _place(ledger: Ledger, con: sa.Connection, tag: bytes, recorded_us: int) -> int:
-    """Insert a tombstone, and its entry unless the ledger has one."""
-    known = ledger.latest("erasure", ledger.size(), tombstone=tag.hex())
-    if known is None:
+def _place(
+    ledger: Ledger, con: sa.Connection, tag: bytes, recorded_us: int, entry: int | None
+) -> int:
+    """Insert a tombstone, and its entry unless the ledger has one; return its index."""
+    if entry is None:
         payload = {"tombstone": tag.hex()}
         entry = ledger.append_public("erasure", payload, recorded_us, con).index
-    else:
-        entry = known.index
     con.execute(sa.insert(schema.erased).values(tag=tag, entry=entry))
     return entry
 
@@ -150,8 +149,10 @@ def adopt_tags(ledger: Ledger, recorded_us: int) -> int:
         stand = {bytes(tag) for (tag,) in con.execute(sa.select(schema.erased.c.tag))}
         kept = read_tags(ledger.folder)
         lost = [tag for tag in dict.fromkeys(kept) if tag not in stand]
+        known = (ledger.public("erasure", ledger.size())) if lost else ()
+        entries = {str(one.payload["tombstone"]): one.index for one in known}
         for tag in lost:
-            _place(ledger, con, tag, recorded_us)
+            _place(ledger, con, tag, recorded_us, entries.get(tag.hex()))
             _note_work(con, tag, None)
         keep_tags(ledger.folder, sorted(stand))
         return len(lost)

@@ -22,10 +22,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sayso.errors import ConflictError, IntegrityError, SaysoError, UnavailableError
+from sayso.errors import (
+    ConflictError,
+    InputError,
+    IntegrityError,
+    SaysoError,
+    UnavailableError,
+)
 from sayso.ledger import schema
 from sayso.ledger.commitments import commitments
-from sayso.ledger.store import Ledger, temporary_name
+from sayso.ledger.store import Ledger
 from sayso.log import (
     Checkpoint,
     Note,
@@ -38,16 +44,18 @@ from sayso.log import (
     parse_note,
     sign,
     verify_consistency,
+    verify_note,
 )
 from sayso.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, bundle_path, tile_path
 from sayso.log.witnessing import obtain_cosignatures
-from sayso.log.write import extend
+from sayso.log.write import extend, storage
 from sayso.tables import flush
 
 Progress = Callable[[str, int], None]
 
 CHECKPOINT_NAME = "checkpoint"
 WITNESS_SECONDS = 5.0
+RESTORE = "restore it from backup, never from an older one"
 # Fewer are in the log before anybody could read that they are coming.
 TOLD_ENTRIES = 10_000
 
@@ -101,7 +109,7 @@ def integrate(
     folder = ledger.folder / "log"
     with _alone(ledger):
         old = last_signed(ledger)
-        _need_no_other(folder, old)
+        first = last = _need_no_other(ledger, old, signer)
         size = ledger.size()
         if old is not None and size < old.size:
             raise IntegrityError(
@@ -116,29 +124,60 @@ def integrate(
         assert now is not None  # noqa: S101  either branch gave one
         if any(party.url for party in policy.witnesses.values()):
             tell("asking the witnesses", 0)
-        note, witnesses = _publish(ledger, folder, now, policy)
-        _sweep(folder, old.size if old else 0, size)
+        try:
+            note, witnesses = _publish(ledger, folder, now, policy, first)
+            last = now.size
+        finally:
+            _sweep(folder, {first, old.size if old else 0}, last, size)
         return Integrated(now.size, now.root, note, size - (old.size if old else 0), witnesses)
 
 
 def last_signed(ledger: Ledger) -> Signed | None:
-    """Return the last checkpoint that was signed, published or not."""
+    """Return the last checkpoint that was signed, published or not.
+
+    Raises:
+        IntegrityError: The row in the database is damaged.
+    """
     with ledger.reading() as con:
         row = con.execute(sa.select(schema.checkpoint)).mappings().first()
-    return Signed(int(row["size"]), bytes(row["root"]), bytes(row["note"])) if row else None
+    if row is None:
+        return None
+    found = Signed(int(row["size"]), bytes(row["root"]), bytes(row["note"]))
+    head = _head_of(found.note, "the checkpoint in the database")
+    if (head.size, head.root) != (found.size, found.root):
+        raise IntegrityError("the checkpoint in the database is damaged", hint=RESTORE)
+    return found
+
+
+def published(ledger: Ledger) -> tuple[Checkpoint, bytes] | None:
+    """Return the published checkpoint and its note, None before the first.
+
+    Raises:
+        IntegrityError: The file is damaged.
+    """
+    note = folder_fetch(ledger.folder / "log")(CHECKPOINT_NAME)
+    return None if note is None else (_head_of(note, "the published checkpoint"), note)
+
+
+def published_note(ledger: Ledger) -> bytes | None:
+    """Return the published checkpoint's note, None before the first. Raises as `published`."""
+    found = published(ledger)
+    return None if found is None else found[1]
 
 
 def is_behind(ledger: Ledger) -> bool:
     """Whether an integration would bring something in, or publish something."""
-    signed, note = last_signed(ledger), published_note(ledger)
-    if signed is None or note is None or signed.size < ledger.size():
+    signed, public = last_signed(ledger), published(ledger)
+    if signed is None or public is None or signed.size < ledger.size():
         return True
-    return parse_checkpoint_text(parse_note(note).text).size < signed.size
+    return public[0].size < signed.size
 
 
-def published_note(ledger: Ledger) -> bytes | None:
-    """Return the published checkpoint, None before the first."""
-    return folder_fetch(ledger.folder / "log")(CHECKPOINT_NAME)
+def _head_of(note: bytes, what: str) -> Checkpoint:
+    try:
+        return parse_checkpoint_text(parse_note(note).text)
+    except InputError as error:
+        raise IntegrityError(f"{what} is damaged: {error.message}", hint=RESTORE) from error
 
 
 # ---- one at a time ----------------------------------------------------------------------
@@ -147,36 +186,33 @@ def published_note(ledger: Ledger) -> bytes | None:
 @contextmanager
 def _alone(ledger: Ledger) -> Iterator[None]:
     """Hold the integrators' lock; the kernel, or PostgreSQL, releases it for the dead."""
-    descriptor = os.open(ledger.folder / "log" / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    with storage():
+        descriptor = os.open(ledger.folder / "log" / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if ledger.engine.dialect.name != "postgresql":
-            yield
-            return
         # Another machine may share the database and not the folder's lock.
-        with ledger.engine.connect() as plain:
-            con = plain.execution_options(isolation_level="AUTOCOMMIT")
-            con.execute(sa.select(sa.func.pg_advisory_lock(schema.INTEGRATE_LOCK)))
-            try:
-                yield
-            finally:
-                con.execute(sa.select(sa.func.pg_advisory_unlock(schema.INTEGRATE_LOCK)))
+        with ledger.alone(schema.INTEGRATE_LOCK):
+            yield
     finally:
         os.close(descriptor)
 
 
-def _need_no_other(folder: Path, old: Signed | None) -> None:
-    """Compare what is published with what the database signed."""
-    published = folder_fetch(folder)(CHECKPOINT_NAME)
-    if published is None:
-        return
-    head = parse_checkpoint_text(parse_note(published).text)
-    if old is None or head.size > old.size or (head.size == old.size and head.root != old.root):
+def _need_no_other(ledger: Ledger, old: Signed | None, signer: SignerKey) -> int:
+    """Hold what is published against what the database signed; return its size, 0 for none."""
+    public = published(ledger)
+    if public is None:
+        return 0
+    head, note = public
+    verify_note(parse_note(note), [signer.verifier()])
+    if old is None or head.size > old.size:
         raise IntegrityError(
             f"the published checkpoint has {head.size} entries and the database signed "
             f"{old.size if old else 0}",
             hint="was the database restored from a backup? a log never goes back",
         )
+    proof = TileReader(folder_fetch(ledger.folder / "log"), old.size).consistency_proof(head.size)
+    verify_consistency(head.size, head.root, old.size, old.root, proof)
+    return head.size
 
 
 # ---- growing ----------------------------------------------------------------------------
@@ -189,17 +225,19 @@ def _extended(
     if old is not None and before.root() != old.root:
         raise IntegrityError(
             f"the tiles do not lead to the root that was signed at {old.size} entries",
-            hint="restore log/ from an export, or run sayso log fsck",
+            hint="restore log/ from an export, or run 'sayso log fsck'",
         )
     old_root = before.root()
     extend(folder, before.size, commitments(ledger, before.size, size), expected=size - before.size)
     after = TileReader(folder_fetch(folder), size)
     root = after.root()
+    if TileReader(folder_fetch(folder), size).root() != root:  # read and hashed once more
+        raise IntegrityError("the root is another at the second look", hint="check the memory")
     verify_consistency(before.size, old_root, size, root, after.consistency_proof(before.size))
     text = Checkpoint(signer.name, size, root).to_text()
-    note = Note(text, (sign(text, signer),)).to_bytes()
-    _swap(ledger, old, Signed(size, root, note))
-    return Signed(size, root, note)
+    new = Signed(size, root, Note(text, (sign(text, signer),)).to_bytes())
+    _swap(ledger, old, new)
+    return new
 
 
 def _swap(ledger: Ledger, old: Signed | None, new: Signed) -> None:
@@ -224,10 +262,10 @@ def _swap(ledger: Ledger, old: Signed | None, new: Signed) -> None:
 
 
 def _publish(
-    ledger: Ledger, folder: Path, now: Signed, policy: Policy
+    ledger: Ledger, folder: Path, now: Signed, policy: Policy, before: int
 ) -> tuple[bytes, dict[str, int]]:
     """Gather cosignatures until the policy is satisfied, and publish."""
-    note, refusals = _cosigned(folder, now, policy)
+    note, refusals = _cosigned(folder, now, policy, before)
     if note != now.note:
         _swap(ledger, now, Signed(now.size, now.root, note))
     try:
@@ -235,22 +273,28 @@ def _publish(
     except IntegrityError as error:
         if not refusals:
             raise
-        kind = next((type(one) for one in refusals if isinstance(one, IntegrityError)), None)
-        raise (kind or UnavailableError)(
+        raise UnavailableError(
             f"{error.message}: {refusals[0].message}",
             hint="the last published checkpoint stands; integrate again once they answer",
         ) from error
-    if folder_fetch(folder)(CHECKPOINT_NAME) != note:
-        made = folder / temporary_name(CHECKPOINT_NAME)
-        made.write_bytes(note)
-        flush(made)
-        made.replace(folder / CHECKPOINT_NAME)
-        flush(folder)
+    with storage():
+        if folder_fetch(folder)(CHECKPOINT_NAME) != note:
+            made = folder / f".{CHECKPOINT_NAME}.tmp"  # nobody else writes it: see `_alone`
+            made.write_bytes(note)
+            flush(made)
+            made.replace(folder / CHECKPOINT_NAME)
+            flush(folder)
     return note, verified.witnesses
 
 
-def _cosigned(folder: Path, now: Signed, policy: Policy) -> tuple[bytes, list[SaysoError]]:
-    """Return the note with the cosignatures that could be had, and why others could not."""
+def _cosigned(
+    folder: Path, now: Signed, policy: Policy, before: int
+) -> tuple[bytes, list[SaysoError]]:
+    """Return the note with the cosignatures that could be had, and why others could not.
+
+    Raises:
+        IntegrityError: A witness has seen another history, whatever the others say.
+    """
     reader = TileReader(folder_fetch(folder), now.size)
     note = parse_note(now.note)
     has = {(one.name, one.key_id) for one in note.signatures}
@@ -262,26 +306,43 @@ def _cosigned(folder: Path, now: Signed, policy: Policy) -> tuple[bytes, list[Sa
         try:
             found = obtain_cosignatures(
                 party.url, [party.key], now.note, reader.consistency_proof,
-                old_size=_published_size(folder), timeout_seconds=WITNESS_SECONDS,
+                old_size=before, timeout_seconds=WITNESS_SECONDS,
             )  # fmt: skip
         except SaysoError as error:
+            _alarm(error, now.size)
             refusals.append(error)
             continue
         signatures += [one.signature for one in found]
     return Note(note.text, tuple(signatures)).to_bytes(), refusals
 
 
-def _published_size(folder: Path) -> int:
-    published = folder_fetch(folder)(CHECKPOINT_NAME)
-    return parse_checkpoint_text(parse_note(published).text).size if published else 0
+def _alarm(error: SaysoError, size: int) -> None:
+    """Raise where a witness has seen another history; a witness that is broken is none."""
+    if isinstance(error, IntegrityError) and "status" in error.data:
+        raise error
+    seen = error.data.get("size") if isinstance(error, ConflictError) else None
+    if isinstance(seen, int) and seen > size:
+        raise IntegrityError(
+            f"{error.message}, and {size} were ever signed here",
+            hint="was the database restored from a backup? a log never goes back",
+        ) from error
 
 
-def _sweep(folder: Path, old_size: int, size: int) -> None:
-    """Delete the partial tiles that a full one replaced. Source: tlog-tiles, "Partial Tiles"."""
+def _sweep(folder: Path, olds: set[int], last: int, size: int) -> None:
+    """Delete the partial tiles that full ones replaced. Source: tlog-tiles, "Partial Tiles".
+
+    Args:
+        folder: The log's.
+        olds: Sizes that were signed or published before.
+        last: The size that is published: its partial tiles stay, as its readers ask for them.
+        size: The size of the tree.
+    """
     level = 0
     while count := size >> (TILE_HEIGHT * level):
-        index = (old_size >> (TILE_HEIGHT * level)) // TILE_WIDTH  # was partial, if any was
-        if index < count // TILE_WIDTH:
+        kept = (last >> (TILE_HEIGHT * level)) // TILE_WIDTH
+        for index in {(old >> (TILE_HEIGHT * level)) // TILE_WIDTH for old in olds}:
+            if index >= count // TILE_WIDTH or (index == kept and last < size):
+                continue
             paths = [tile_path(Tile(level, index, TILE_WIDTH))]
             paths += [bundle_path(index, TILE_WIDTH)] if level == 0 else []
             for path in paths:

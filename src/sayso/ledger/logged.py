@@ -17,25 +17,31 @@ import sqlalchemy as sa
 from sayso.canonical import PUBLIC_KEY, commit, encode
 from sayso.errors import ConflictError, InputError, IntegrityError
 from sayso.ledger import schema
-from sayso.ledger.commitments import COMMITMENT_BYTES, WINDOW_ENTRIES, commitments
-from sayso.ledger.integrate import CHECKPOINT_NAME, last_signed, published_note
+from sayso.ledger.commitments import COMMITMENT_BYTES, commitments
+from sayso.ledger.integrate import CHECKPOINT_NAME, last_signed, published
 from sayso.ledger.store import Ledger, temporary_name
 from sayso.log import (
     Policy,
     Proof,
     TileReader,
     folder_fetch,
+    leaf_hash,
     node_hash,
     parse_checkpoint_text,
     parse_note,
     verify_consistency,
+    verify_inclusion,
+    verify_note,
 )
 from sayso.log.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, bundle_path, tile_path, tiles_of
+from sayso.log.write import sync_disk
 from sayso.tables import flush
 
 Progress = Callable[[str, int], None]
 
 PUBLIC_NAME = "public.jsonl"
+# 32 MiB; compared entry by entry, so that a larger window saves nothing.
+WINDOW_ENTRIES = 1 << 20
 
 
 # ---- proofs -----------------------------------------------------------------------------
@@ -46,19 +52,21 @@ def reader_of(ledger: Ledger) -> tuple[TileReader, bytes]:
 
     Raises:
         InputError: Nothing was published yet.
+        IntegrityError: What is published is damaged.
     """
-    note = published_note(ledger)
-    if note is None:
+    found = published(ledger)
+    if found is None:
         raise InputError("the log has no checkpoint yet", hint="run 'sayso log integrate'")
-    size = parse_checkpoint_text(parse_note(note).text).size
-    return TileReader(folder_fetch(ledger.folder / "log"), size), note
+    head, note = found
+    return TileReader(folder_fetch(ledger.folder / "log"), head.size), note
 
 
 def prove_entry(ledger: Ledger, index: int) -> Proof:
-    """Return the proof that an entry is in the log.
+    """Return the proof that an entry is in the log, once it was verified.
 
     Raises:
         InputError: The published checkpoint does not cover it.
+        IntegrityError: The tiles do not lead from the entry to the published root.
     """
     reader, note = reader_of(ledger)
     if not 0 <= index < reader.size:
@@ -66,7 +74,10 @@ def prove_entry(ledger: Ledger, index: int) -> Proof:
             f"entry {index} is not in the published log of {reader.size}",
             hint="run 'sayso log integrate' first",
         )
-    return Proof(index, tuple(reader.inclusion_proof(index)), note)
+    root = parse_checkpoint_text(parse_note(note).text).root
+    hashes = reader.inclusion_proof(index)
+    verify_inclusion(leaf_hash(reader.entry(index)), index, reader.size, hashes, root)
+    return Proof(index, tuple(hashes), note)
 
 
 # ---- export -----------------------------------------------------------------------------
@@ -114,6 +125,7 @@ def export_log(ledger: Ledger, policy: bytes, out: Path) -> Exported:
         public = _write_public(ledger, reader.size, made / PUBLIC_NAME)
         (made / "policy").write_bytes(policy)
         (made / CHECKPOINT_NAME).write_bytes(note)
+        sync_disk(made)
         if out.is_dir():
             out.rmdir()
         made.rename(out)
@@ -191,31 +203,43 @@ def check_log(ledger: Ledger, policy: Policy, progress: Progress | None = None) 
         IntegrityError: Something differs; the message names the first difference.
     """
     tell = progress or (lambda _stage, _rows: None)
-    signed, size = last_signed(ledger), ledger.size()
-    note = published_note(ledger)
+    signed, public = last_signed(ledger), published(ledger)
+    size = ledger.size()
     if signed is None:
-        if note is not None:
+        if public is not None:
             raise IntegrityError("a checkpoint is published and the database signed none")
         return LogReport(0, 0, size, 0)
     if signed.size > size:
         raise IntegrityError(f"the log has {signed.size} entries and the ledger {size}")
+    verify_note(parse_note(signed.note), [party.key for party in policy.logs])
     reader = TileReader(folder_fetch(ledger.folder / "log"), signed.size)
-    for first in range(0, signed.size, WINDOW_ENTRIES):
-        end = min(first + WINDOW_ENTRIES, signed.size)
+    first = 0
+    for window in commitments(ledger, 0, signed.size, window=WINDOW_ENTRIES):
+        end = first + len(window) // COMMITMENT_BYTES
         tell("log", end)
-        _compare(b"".join(commitments(ledger, first, end)), reader, first, end)
-    if reader.root() != signed.root:
-        raise IntegrityError(f"the tiles do not lead to the root signed at {signed.size} entries")
-    published = 0
-    if note is not None:
-        head = policy.check(note).checkpoint
-        published = head.size
-        verify_consistency(
-            head.size, head.root, signed.size, signed.root, reader.consistency_proof(head.size)
-        )
+        _compare(window, reader, first, end)
+        first = end
     tiles: list[Tile] = list(tiles_of(signed.size))
     _check_upper(reader, tiles)
-    return LogReport(signed.size, published, size - signed.size, len(tiles))
+    if reader.root() != signed.root:
+        raise IntegrityError(f"the tiles do not lead to the root signed at {signed.size} entries")
+    if public is not None:
+        _check_published(ledger.folder / "log", reader, signed.root, public[1], policy)
+    return LogReport(signed.size, public[0].size if public else 0, size - signed.size, len(tiles))
+
+
+def _check_published(
+    folder: Path, reader: TileReader, root: bytes, note: bytes, policy: Policy
+) -> None:
+    """Check that what is published is a beginning of what is signed, and can be read."""
+    head = policy.check(note).checkpoint
+    proof = reader.consistency_proof(head.size)
+    verify_consistency(head.size, head.root, reader.size, root, proof)
+    others = TileReader(folder_fetch(folder), head.size)  # with partial tiles of its own
+    for _ in others.entries(head.size - head.size % TILE_WIDTH, head.size):
+        pass
+    if others.root() != head.root:
+        raise IntegrityError(f"the tiles do not lead to the root published at {head.size} entries")
 
 
 def _compare(expected: bytes, reader: TileReader, first: int, end: int) -> None:

@@ -181,6 +181,20 @@ class Ledger:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def alone(self, lock: int) -> Iterator[None]:
+        """Hold a lock of PostgreSQL's, which releases it for the dead; with SQLite none."""
+        if self.engine.dialect.name != "postgresql":
+            yield
+            return
+        with self._told(), self.engine.connect() as plain:
+            con = plain.execution_options(isolation_level="AUTOCOMMIT")
+            con.execute(sa.select(sa.func.pg_advisory_lock(lock)))
+            try:
+                yield
+            finally:
+                con.invalidate()  # closes the session, and its locks with it
+
     def write_ahead(self) -> None:
         """Put a new SQLite file into write-ahead mode, which the file then keeps.
 

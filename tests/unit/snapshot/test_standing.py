@@ -69,9 +69,7 @@ def test_a_process_of_its_own_gives_the_same(
     (tmp_path / "work").mkdir()
     here = commit_standings(keys, codes, STANDINGS, QUESTION, tmp_path / "here.bin")
     monkeypatch.setattr(standing, "APART_MEMBERS", 1)
-    apart = Committing(
-        tmp_path / "work", keys, codes, STANDINGS, QUESTION, tmp_path / "apart.bin"
-    )
+    apart = Committing(tmp_path / "work", keys, codes, STANDINGS, QUESTION, tmp_path / "apart.bin")
     assert apart.result() == here
     assert (tmp_path / "apart.bin").read_bytes() == (tmp_path / "here.bin").read_bytes()
 
