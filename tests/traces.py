@@ -37,15 +37,13 @@ def texts_of(path: Path) -> Iterator[bytes]:
     raw = path.read_bytes()
     yield raw
     if raw[:4] == b"PAR1":
-        table = pq.read_table(path)
-        for column in table.columns:
-            for value in column.to_pylist():
-                if isinstance(value, bytes):
-                    yield value
-                elif value is not None:
-                    yield str(value).encode()
-        metadata = pq.read_metadata(path)
-        yield str(metadata.to_dict()).encode()
+        values = [
+            value if isinstance(value, bytes) else str(value).encode()
+            for column in pq.read_table(path).columns
+            for value in column.to_pylist()
+            if value is not None
+        ]
+        yield b"\x00".join([*values, str(pq.read_metadata(path).to_dict()).encode()])
     elif raw[:2] == b"\x1f\x8b":
         yield zlib.decompress(raw, 31)
     elif raw[:4] == b"\x28\xb5\x2f\xfd":

@@ -33,7 +33,7 @@ from sayso.ledger.erase import (
 from sayso.ledger.files import is_worked_in
 from sayso.ledger.store import Ledger
 from sayso.snapshot.erase import Reached, Visit, is_being_made, visit
-from sayso.snapshot.known import adopt, known_snapshots
+from sayso.snapshot.known import adopt, known_snapshots, note_behind
 from sayso.snapshot.load import circumstances
 
 Progress = Callable[[str, int], None]
@@ -177,6 +177,8 @@ def _finish(
     for known in known_snapshots(ledger):
         progress("erasing in snapshots", len(visits))
         visits.append(visit(ledger, known, work.buckets))
+        if known.manifest is not None and visits[-1].reached is not Reached.BUSY:
+            note_behind(ledger, known, behind=visits[-1].reached is Reached.MISSED)
     waiting = (*busy, *(str(one.path) for one in visits if one.reached is Reached.BUSY))
     progress("scrubbing the database", 0)
     done = True

@@ -17,7 +17,19 @@ from typing import NoReturn
 
 import click
 
-from sayso.cli import content, demo, erasure, hold, log, members, rulebook, setup, snapshots, verify
+from sayso.cli import (
+    content,
+    demo,
+    erasure,
+    hold,
+    log,
+    members,
+    pack,
+    rulebook,
+    setup,
+    snapshots,
+    verify,
+)
 from sayso.cli.shared import fail_with, root_options
 from sayso.errors import (
     ConflictError,
@@ -46,7 +58,7 @@ def cli() -> None:
     """No model learns against anyone's say-so."""
 
 
-for _room in (setup, rulebook, hold, content, members, snapshots, log, erasure, demo, verify):
+for _room in (setup, rulebook, hold, content, members, snapshots, log, pack, erasure, demo, verify):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 

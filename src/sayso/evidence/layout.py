@@ -34,6 +34,12 @@ PROOFS = re.compile(rf"proofs/{_INDEX}\.tlog-proof", re.ASCII)
 RECEIPTS = re.compile(rf"receipts/{_INDEX}\.json", re.ASCII)
 CHOICES = re.compile(rf"member/choices/{_INDEX}\.json", re.ASCII)
 RECORDS = re.compile(r"member/records/(?P<tag>[0-9a-f]{64})\.json", re.ASCII)
+# What a pack shows of a snapshot that has an entry here, and no folder.
+SNAPSHOTS = re.compile(
+    rf"snapshots/{_INDEX}/(?P<file>(?:manifest|statement|buckets|standing)\.json|"
+    r"records/[0-9a-f]{64}\.json)",
+    re.ASCII,
+)
 # Signed as part of the pack, and read by people: nothing in them is computed again.
 TOLD = re.compile(
     r"report\.(?:html|css|json)|timeline\.svg|tables/[A-Za-z0-9_-]+\.(?:csv|json)|bom\.cdx\.json|"
@@ -41,7 +47,7 @@ TOLD = re.compile(
     re.ASCII,
 )
 _IN_PACKS = (
-    ERASURES, LEAVES, TILES, ENTRIES, PROOFS, RECEIPTS, CHOICES, RECORDS, TOLD,
+    ERASURES, LEAVES, TILES, ENTRIES, PROOFS, RECEIPTS, CHOICES, RECORDS, SNAPSHOTS, TOLD,
 )  # fmt: skip
 _ALONE_IN_PACKS = REQUIRED | OPTIONAL | {CHECKPOINT, MEMBER_STANDING}
 

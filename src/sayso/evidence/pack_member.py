@@ -21,7 +21,6 @@ from sayso.canonical import canonical_json
 from sayso.decision.content import content_columns
 from sayso.decision.explain import Explanation
 from sayso.decision.many import Decisions
-from sayso.decision.states import microseconds
 from sayso.errors import InputError, IntegrityError
 from sayso.evidence.entries import RULEBOOK, SNAPSHOT, Folder, Folders, Logged, entries_at
 from sayso.evidence.merkle_proofs import Membership, SortedTree, verify_membership
@@ -275,6 +274,8 @@ class _Mine:
     ) -> Membership:  # fmt: skip
         tag = record_tag(self.key, record_id)
         proof = self._proof(tree, tag)
+        if f"{self.bucket:04d}" not in self.manifest.buckets:
+            return proof  # the list of buckets shows that there is none to stand in
         opened = {"key": self.key.hex(), "record_id": record_id, "columns": columns}
         told = {"tag": tag.hex(), "proofs": [proof.to_json()], "record": opened}
         files[f"{inside}/records/{tag.hex()}.json"] = canonical_json(told)

@@ -112,8 +112,8 @@ def report_member(facts: MemberFacts) -> Report:
         made_at=instant(facts.made_at),
         reader=READER,
         answer=(
-            f"{records} admitted under published rules, in {sets}. A record that stands in "
-            "several sets is counted in each.",
+            (f"{records} admitted under published rules, in {sets}. A record that stands in "
+            "several sets is counted in each."),
             f"Your last choice was “{last.choice}”, counting from {instant(last.effective_at)}."
             if last
             else "No choice of yours stands in the ledger. Silence is nobody's agreement; what it "

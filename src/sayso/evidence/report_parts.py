@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sayso.decision.explain import SENTENCES, cite
 from sayso.evidence.report import Fact, Picture, Table
-from sayso.evidence.suppress import Sum, hide, shown
+from sayso.evidence.suppress import Sum, Why, hide, shown
 from sayso.model import REASONS, Country, Mode, Reason, Rule, Rulebook
 from sayso.rulebook.civil import COUNTRY_NAMES
 from sayso.rulebook.in_force import WORLD, in_force, scopes_of
@@ -125,12 +125,14 @@ class Numbers:
         )
 
     def _why(self, country: str) -> str:
-        found = [
-            f"{reason} {self.cell(country, reason)}"
-            for reason in self.reasons
-            if self._cells[country, reason]
-        ]
-        return "; ".join(found)
+        """Return the first reasons with their counts; those that are hidden alike, together."""
+        found: dict[Why | None, list[str]] = {}
+        for reason in self.reasons:
+            if count := self._cells[country, reason]:
+                why = self._hidden.get((country, reason))
+                found.setdefault(why, []).append(f"{reason} {count:,}" if why is None else reason)
+        told = {None: "", Why.SMALL: "fewer than 10 each: ", Why.SECOND: "not shown: "}
+        return "; ".join(told[why] + ", ".join(found[why]) for why in told if why in found)
 
     def by_reason(self, caption: str) -> Table:
         """Return the reasons with their sentences and counts."""
@@ -200,7 +202,7 @@ def rules_table(book: Rulebook, purpose: str, at: datetime, countries: Iterable[
             by_place[str(held.rule.place)] = held.rule
             where.setdefault(str(held.rule.place), []).append(country)
     rows = [
-        (name, places(where[name]), _terms(rule), rule.decided_by, _source(rule))
+        (name, places(where[name]), rule_terms(rule), rule.decided_by, _source(rule))
         for name, rule in sorted(by_place.items())
     ]
     known = [country for country in unruled if country in COUNTRY_NAMES]
@@ -212,7 +214,8 @@ def rules_table(book: Rulebook, purpose: str, at: datetime, countries: Iterable[
                  empty="No rule was in force: nothing is admitted.")  # fmt: skip
 
 
-def _terms(rule: Rule) -> str:
+def rule_terms(rule: Rule) -> str:
+    """Return what a rule says, in a line."""
     begins = f"from {written_day(rule.begins)}" if rule.begins else "always"
     terms = [f"{_MODES[rule.mode]}, {begins}"]
     if rule.mode is not Mode.NOT_ENABLED:

@@ -52,6 +52,7 @@ from sayso.evidence.checks_member import (
     check_receipts,
     check_records,
 )
+from sayso.evidence.checks_snapshots import check_snapshots
 from sayso.evidence.checks_statement import (
     check_erasures,
     check_provenance,
@@ -76,6 +77,7 @@ from sayso.evidence.layout import (
     RECEIPTS,
     RECORDS,
     RETENTION,
+    SNAPSHOTS,
     STANDING,
     TILES,
     TOLD,
@@ -255,6 +257,7 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
         *some(matching(names, CHOICES), ("choices", check_choices)),
         *some(matching(names, RECEIPTS), ("receipts", check_receipts)),
         *some(_has_entries(case), ("proofs", check_proofs)),
+        *some(matching(names, SNAPSHOTS), ("snapshots", check_snapshots)),
         *some(MEMBER_STANDING in names, ("member-standing", check_member_standing)),
         *some(matching(names, RECORDS), ("records", check_records)),
         *_history(case),

@@ -115,6 +115,8 @@ snapshot = sa.Table(
     # The index of the snapshot's entry, and its manifest's digest; null: it is being made.
     sa.Column("entry", sa.BigInteger),
     sa.Column("manifest", sa.Text),
+    # Whether erasures may have missed it.
+    sa.Column("behind", sa.Boolean, nullable=False),
 )
 
 checkpoint = sa.Table(

@@ -18,28 +18,27 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlalchemy as sa
 
 from sayso.canonical import encode
 from sayso.decision.cells import Cells, tabulate
 from sayso.decision.states import STANDING_BITS, MemberStates
-from sayso.errors import ConflictError, InputError
+from sayso.errors import InputError, UnavailableError
 from sayso.ledger.erase import work_left
 from sayso.ledger.keys import BUCKETS
 from sayso.ledger.rows import MEMBERS, NOTICES
 from sayso.ledger.store import PublicEntry, temporary_name
 from sayso.ledger.versions import stand_at, version_at
 from sayso.log import root_of
-from sayso.model import REASONS, SEMANTICS, Reason
+from sayso.model import SEMANTICS, Reason
 from sayso.rulebook.civil import TZDATA_VERSION
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot import card
 from sayso.snapshot.erase import erase_in
 from sayso.snapshot.evidence import FOLDER, STANDING, Run, pin_log, write_proofs, write_statements
 from sayso.snapshot.folder import Place, is_listed, link, making
+from sayso.snapshot.keyed import erased_meanwhile, prepare_keys
 from sayso.snapshot.known import announced, note_finished
 from sayso.snapshot.load import verified_buckets
 from sayso.snapshot.manifest import (
@@ -58,8 +57,8 @@ from sayso.snapshot.manifest import (
 )
 from sayso.snapshot.notes import read_notes, visiting
 from sayso.snapshot.request import Built, Request, Rules, Tools, fold_states
-from sayso.snapshot.seal import Sealed, key_matrix, seal_partition
-from sayso.snapshot.standing import Committing, standing_bytes, tag_bytes
+from sayso.snapshot.seal import Sealed, seal_partition
+from sayso.snapshot.standing import Committing, tag_bytes
 from sayso.snapshot.stream import Partitions, Pass, partitions_for, repeated_in, run_pass
 from sayso.snapshot.tally import NO_BUCKET, Tally, by_country, in_total
 from sayso.snapshot.worker import seal_all
@@ -70,8 +69,6 @@ DUCKDB_BYTES = 900 << 20
 # Below this many records, starting workers costs more than they save.
 POOL_ROWS = 200_000
 COUNTS_NAME = "counts.parquet"
-STANDING_MASK = (1 << STANDING_BITS) - 1
-ERASED_BIT = np.uint32(1 << REASONS.index(Reason.MEMBER_ERASED))
 
 
 # ---- build ------------------------------------------------------------------------------
@@ -300,7 +297,14 @@ class _Job:
         only = None if len(buckets) == BUCKETS else buckets
         # Looking for repeats leaves Python alone, and fetching keys leaves the other core alone.
         repeated = self._reader.submit(self._repeated)
-        keys = self._prepare_keys(states)
+        self.tools.progress("keys", len(states.packed))
+        keys = self.work / "keys.npy"
+        keyed = prepare_keys(self.tools.ledger, self.duck, states, self._erased, keys)
+        question = tag_bytes(self.request.purpose, iso(self.request.at), self.request.known)
+        self._standing = Committing(
+            self.work, keyed.keys, keyed.codes, keyed.standings, question,
+            self.folder / FOLDER / STANDING,
+        )  # fmt: skip
         tally = Tally(states.countries)
         partitions = Partitions(self.work, partitions_for(self.rows * len(buckets) // BUCKETS))
         with reading(self.request.content):
@@ -320,87 +324,6 @@ class _Job:
         if self._has_single_ids:
             return pa.chunked_array([], pa.string())
         return repeated_in(self.duck.cursor(), self.content, self.rows)
-
-    def _prepare_keys(self, states: MemberStates) -> Path:
-        """Leave table `states` (member_id, state, bucket, member) and a file of keys.
-
-        Begins the commitment to every member's standing, which needs the same.
-        """
-        every = [states] if states.left is None else [states, states.left]
-        for number, some in enumerate(every):
-            standing = some.packed & STANDING_MASK
-            stands = some.mask.take(standing) & ERASED_BIT == 0
-            rows = {"member_id": some.ids, "state": some.packed, "stands": stands}
-            self.duck.register(f"state_rows_{number}", pa.table(rows))
-        keys = self.tools.ledger.keys
-        self.tools.progress("keys", len(states.packed))
-        wanted = " UNION ALL ".join(
-            f"SELECT member_id::VARCHAR AS member_id FROM state_rows_{number} WHERE stands"
-            for number in range(len(every))
-        )
-        # Members who have no key yet: those of a table that replaces the ingested one.
-        with self.tools.ledger.writing() as con:
-            if keys.count_erased(con) != self._erased:
-                self._need_nobody_erased(con, wanted)
-            keys.ensure_many(con, self.duck, wanted)
-        matrices, codes = [], []
-        standings: list[bytes] = []
-        for number, some in enumerate(every):
-            key, state = self._keyed(number)
-            matrices.append(key)
-            codes.append((state & STANDING_MASK).astype(np.int32) + len(standings))
-            standings += [
-                standing_bytes(some.countries[country], mask)
-                for country, mask in zip(some.country.tolist(), some.mask.tolist(), strict=True)
-            ]
-        path = self.work / "keys.npy"
-        np.save(path, matrices[0])
-        request = self.request
-        self._standing = Committing(
-            self.work, np.concatenate(matrices), np.concatenate(codes), standings,
-            tag_bytes(request.purpose, iso(request.at), request.known),
-            self.folder / FOLDER / STANDING,
-        )  # fmt: skip
-        # A member without a key has no bucket: nothing of theirs was ever admitted.
-        self.duck.execute(
-            "CREATE OR REPLACE TEMP TABLE states AS SELECT member_id, state, bucket, member "
-            f"FROM keyed_0 UNION ALL SELECT s.member_id, s.state, {NO_BUCKET}::SMALLINT, "
-            "-1::INTEGER FROM state_rows_0 s ANTI JOIN keyed_0 USING (member_id)"
-        )
-        for number in range(len(every)):
-            self.duck.unregister(f"state_rows_{number}")
-            self._drop(f"keyed_{number}")
-        for name in ("member_keys", "members_now", "choices_now", "notices_now", "said"):
-            self._drop(name)
-        return path
-
-    def _keyed(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """Leave table `keyed_<number>`; return the key and the state of each of its members.
-
-        A member's ordinal is its place in both.
-        """
-        self.duck.execute(
-            f"CREATE OR REPLACE TEMP TABLE keyed_{number} AS SELECT s.member_id, s.state, "
-            "k.bucket, k.key, (row_number() OVER () - 1)::INTEGER AS member "
-            f"FROM state_rows_{number} s JOIN member_keys k ON k.member_id = s.member_id::VARCHAR"
-        )
-        ordered = self.duck.sql(
-            f"SELECT key, state FROM keyed_{number} ORDER BY member"
-        ).to_arrow_table()
-        return key_matrix(ordered["key"]), ordered["state"].to_numpy()
-
-    def _need_nobody_erased(self, con: sa.Connection, ids: str) -> None:
-        """INVARIANT: nobody who was erased since the fold is admitted, or gets a key again."""
-        found = self.tools.ledger.keys.erasures_among(con, self.duck, [f"({ids})"])
-        if found is not None and found.num_rows:
-            raise _erased_meanwhile()
-
-    def _drop(self, name: str) -> None:
-        for kind in ("VIEW", "TABLE"):
-            try:
-                self.duck.execute(f"DROP {kind} IF EXISTS {name}")
-            except duckdb.CatalogException:
-                continue
 
     def _seal(self, parts: list[Path], keys: Path) -> list[Sealed]:
         done = 0
@@ -434,7 +357,7 @@ class _Job:
                 if number in buckets:
                     continue
                 if bucket.file in replaced:  # the buckets of the erased are built anew
-                    raise _erased_meanwhile()
+                    raise erased_meanwhile()
                 link(path, self.folder / bucket.file)
                 listed[number] = bucket
         before = pq.read_table(base / COUNTS_NAME, schema=counts.schema)
@@ -445,66 +368,82 @@ class _Job:
         )
 
     def _finish(self, counts: pa.Table, listed: dict[int, Bucket], written: int) -> Built:
-        request, folder = self.request, self.folder
         inputs = self.inputs
         assert self._standing is not None  # noqa: S101  begun with the keys
         standing = self._standing.result()
         self.duck.close()
         shutil.rmtree(self.work)
-        pq.write_table(counts, folder / COUNTS_NAME)
-        total, countries = in_total(counts), by_country(counts)
+        pq.write_table(counts, self.folder / COUNTS_NAME)
         buckets = {f"{number:04d}": bucket for number, bucket in listed.items()}
-        draft = Manifest(
-            format=FORMAT,
-            purpose=request.purpose,
-            at=iso(request.at),
-            known=request.known,
-            log=self.log,
-            rulebook=RulebookPin(digest=self.rules.book.digest, entry=self.rules.entry),
-            versions=Versions(semantics=SEMANTICS, tzdata=TZDATA_VERSION),
-            inputs=inputs,
-            counts=total,
-            by_country=countries,
-            standing=StandingPin(rows=standing.rows, root=standing.root),
-            buckets=buckets,
-            files={},
-            root=_root(buckets),
+        manifest = self._described(
+            Manifest(
+                format=FORMAT,
+                purpose=self.request.purpose,
+                at=iso(self.request.at),
+                known=self.request.known,
+                log=self.log,
+                rulebook=RulebookPin(digest=self.rules.book.digest, entry=self.rules.entry),
+                versions=Versions(semantics=SEMANTICS, tzdata=TZDATA_VERSION),
+                inputs=inputs,
+                counts=in_total(counts),
+                by_country=by_country(counts),
+                standing=StandingPin(rows=standing.rows, root=standing.root),
+                buckets=buckets,
+                files={},
+                root=_root(buckets),
+            )
         )
+        stated = self._write(manifest)
+        return Built(self.request.out, manifest, self._enter(manifest, stated), written)
+
+    def _described(self, draft: Manifest) -> Manifest:
+        """Write the pages for people; return the manifest that lists them."""
         files = card.describe(draft, self.rules.book)
         for name, text in files.items():
-            (folder / name).write_bytes(text)
+            (self.folder / name).write_bytes(text)
         digests = {name: sha256(text).hexdigest() for name, text in files.items()}
-        digests[COUNTS_NAME] = sha256_of((folder / COUNTS_NAME,))
-        manifest = draft.model_copy(update={"files": dict(sorted(digests.items()))})
-        (folder / "evidence" / "build.json").write_bytes(canonical_json(self._circumstances()))
+        digests[COUNTS_NAME] = sha256_of((self.folder / COUNTS_NAME,))
+        return draft.model_copy(update={"files": dict(sorted(digests.items()))})
+
+    def _write(self, manifest: Manifest) -> str:
+        """Write the manifest and what is signed about it; return the statement's digest."""
+        folder = self.folder
+        (folder / FOLDER / "build.json").write_bytes(canonical_json(self._circumstances()))
         run = Run(self.tools.recorded_us, self.tools.clock())
         stated = write_statements(folder, manifest, self.tools.trust, run)
         made = folder / temporary_name(NAME)
         made.write_bytes(manifest.to_bytes())
-        self.tools.progress("flushing", total.admitted)
-        for path in [*folder.glob("*"), *folder.glob("evidence/*"), folder]:
+        self.tools.progress("flushing", manifest.counts.admitted)
+        for path in [*folder.glob("*"), *folder.glob(f"{FOLDER}/*"), folder]:
             flush(path)  # the bucket files were flushed as they were sealed
         # INVARIANT: where a manifest stands, everything that it lists is on disk.
         made.rename(folder / NAME)
         flush(folder)
-        ledger = self.tools.ledger
+        return stated
+
+    def _enter(self, manifest: Manifest, stated: str) -> int:
+        """Have the ledger take the snapshot, prove it, and give the folder its name."""
+        ledger, folder, out = self.tools.ledger, self.folder, self.request.out
         payload = {
-            "manifest": manifest.digest, "root": manifest.root, "purpose": request.purpose,
-            "at": manifest.at, "known": request.known, "rulebook": self.rules.book.digest,
+            "manifest": manifest.digest, "root": manifest.root, "purpose": manifest.purpose,
+            "at": manifest.at, "known": manifest.known, "rulebook": manifest.rulebook.digest,
             "statement": stated, "standing": manifest.standing.root,
         }  # fmt: skip
         with ledger.writing() as con:
             receipt = ledger.append_public("snapshot", payload, self.tools.recorded_us, con)
-            note_finished(con, ledger, request.out, receipt.index, manifest.digest)
+            note_finished(con, ledger, out, receipt.index, manifest.digest)
         entry = PublicEntry(receipt.index, "snapshot", self.tools.recorded_us, payload)
-        write_proofs(folder, manifest, entry, ledger, self.tools.trust)
+        try:
+            write_proofs(folder, manifest, entry, ledger, self.tools.trust)
+        except UnavailableError:  # 'sayso log prove --snapshot' writes them later
+            self.tools.progress("no witness answers: the proofs are still to be written", 0)
         if (left := work_left(ledger)).tags:  # who was erased before this entry
             erase_in(ledger, folder, left.buckets)
-        if request.out.is_dir():
-            request.out.rmdir()
-        folder.rename(request.out)
-        flush(request.out.parent)
-        return Built(request.out, manifest, receipt.index, written)
+        if out.is_dir():
+            out.rmdir()
+        folder.rename(out)
+        flush(out.parent)
+        return receipt.index
 
     def _circumstances(self) -> dict[str, object]:
         """What is true of this build and not of its bytes."""
@@ -538,10 +477,6 @@ def _changed(
     finally:
         duck.unregister("before")
         duck.unregister("after")
-
-
-def _erased_meanwhile() -> ConflictError:
-    return ConflictError("a member was erased while the snapshot was built", hint="build it again")
 
 
 def _listed(one: Sealed) -> Bucket:

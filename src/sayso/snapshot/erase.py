@@ -200,7 +200,8 @@ def visit(ledger: Ledger, known: Known, buckets: Collection[int] | None) -> Visi
         with visiting(known.path, alone=True):
             if load_manifest(known.path).digest != known.manifest:
                 return Visit(known.path, Reached.MISSED, why="another snapshot stands there")
-            files, rows = erase_in(ledger, known.path, buckets)
+            chosen = None if known.is_behind else buckets
+            files, rows = erase_in(ledger, known.path, chosen)
     except InputError:
         return Visit(known.path, Reached.MISSED, why="no finished snapshot stands there")
     except IntegrityError as error:

@@ -29,11 +29,13 @@ class Known:
         path: The folder; nothing need be there any more.
         entry: The index of the snapshot's entry; None while it is being made.
         manifest: Its manifest's digest; None while it is being made.
+        is_behind: Whether erasures may have missed it, so that all of it is to be looked at.
     """
 
     path: Path
     entry: int | None
     manifest: str | None
+    is_behind: bool
 
 
 def known_snapshots(ledger: Ledger) -> list[Known]:
@@ -45,6 +47,7 @@ def known_snapshots(ledger: Ledger) -> list[Known]:
             Path(os.path.normpath(ledger.folder.resolve() / row.path)),
             None if row.entry is None else int(row.entry),
             row.manifest,
+            bool(row.behind),
         )
         for row in rows
     ]
@@ -55,11 +58,19 @@ def _told(ledger: Ledger, path: Path) -> str:
 
 
 def _note(
-    con: sa.Connection, ledger: Ledger, path: Path, entry: int | None, manifest: str | None
+    con: sa.Connection,
+    ledger: Ledger,
+    path: Path,
+    entry: int | None,
+    manifest: str | None,
+    *,
+    behind: bool = False,
 ) -> None:
     told = _told(ledger, path)
     con.execute(sa.delete(schema.snapshot).where(_column.path == told))
-    con.execute(sa.insert(schema.snapshot).values(path=told, entry=entry, manifest=manifest))
+    con.execute(
+        sa.insert(schema.snapshot).values(path=told, entry=entry, manifest=manifest, behind=behind)
+    )
 
 
 @contextmanager
@@ -79,16 +90,13 @@ def announced(ledger: Ledger, out: Path) -> Iterator[None]:
         raise
 
 
-def note_finished(
-    con: sa.Connection, ledger: Ledger, out: Path, entry: int, manifest: str
-) -> frozenset[bytes]:
-    """Note a snapshot with its entry, in one transaction; return the tags of work that is left.
+def note_finished(con: sa.Connection, ledger: Ledger, out: Path, entry: int, manifest: str) -> None:
+    """Note a snapshot in the transaction that takes its entry.
 
-    INVARIANT: who is erased before this transaction is in what it returns, or was erased
-    before the build looked; who is erased after it finds the snapshot noted.
+    INVARIANT: who is erased before this transaction has work left that a build looks at
+    (`sayso.ledger.erase.work_left`); who is erased after it finds the snapshot noted.
     """
     _note(con, ledger, out, entry, manifest)
-    return frozenset(bytes(tag) for (tag,) in con.execute(sa.select(schema.erasure_work.c.tag)))
 
 
 def adopt(ledger: Ledger, copy: Path) -> Known:
@@ -104,8 +112,20 @@ def adopt(ledger: Ledger, copy: Path) -> Known:
             f"'{copy}' is no snapshot of this workspace", hint="name a folder that was built here"
         )
     with ledger.writing() as con:
-        _note(con, ledger, copy, entry.index, manifest)
-    return Known(copy.resolve(), entry.index, manifest)
+        _note(con, ledger, copy, entry.index, manifest, behind=True)
+    return Known(copy.resolve(), entry.index, manifest, is_behind=True)
+
+
+def note_behind(ledger: Ledger, known: Known, *, behind: bool) -> None:
+    """Note whether erasures may have missed a folder."""
+    if behind == known.is_behind:
+        return
+    with ledger.writing() as con:
+        con.execute(
+            sa.update(schema.snapshot)
+            .where(_column.path == _told(ledger, known.path))
+            .values(behind=behind)
+        )
 
 
 def forget(ledger: Ledger, known: Known) -> None:

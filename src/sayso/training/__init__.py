@@ -1,0 +1,1 @@
+"""Training that stops when told to and forgets when asked."""

@@ -1,0 +1,301 @@
+"""Release: a base plus the exact mean of adapters, of which each may be served now.
+
+Promises: law 13. A release holds no adapter whose shard is held, was dropped, follows rules
+that are others now, or learned from a record that would be refused today for any reason but
+an `off` under `future-runs`; whether it may still be served is asked again whenever it is
+opened. A release is a folder under the digest of its files: the same adapters give the same
+folder, and no other name ever leads to other weights.
+
+    <out>/<digest, 16 digits>/release.json   base, adapters, files, canonical
+    <out>/<digest, 16 digits>/model/         in Hugging Face's format
+    <out>/<digest, 16 digits>/evidence/      statement.json, attest.pem
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sayso.attest.dsse import STATEMENT_TYPE, sign
+from sayso.attest.statements import Base, Pins, release_statement
+from sayso.canonical import canonical_json, parse_canonical
+from sayso.decision.states import microseconds
+from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
+from sayso.ledger.integrate import integrate
+from sayso.log.checkpoint import Checkpoint
+from sayso.model import SEMANTICS
+from sayso.rulebook.civil import TZDATA_VERSION
+from sayso.rulebook.in_force import in_force
+from sayso.snapshot.folder import clear
+from sayso.training.environment import prepare_torch
+from sayso.training.foundation import digests_of, verify_base
+from sayso.training.merge import mean_of, merge_into
+from sayso.training.objections import held_countries
+from sayso.training.places import RELEASES, note_place
+from sayso.training.run import BASES
+from sayso.training.runs import (
+    ADAPTERS,
+    PUBLIC_KEY,
+    STATEMENT,
+    WEIGHTS,
+    BasePin,
+    Run,
+    load_run,
+    write_whole,
+)
+from sayso.training.sealing import need_unsealed
+from sayso.training.servable import Standing, standing_of
+from sayso.workspace import Workspace
+
+ENTRY = "release"
+NAME, MODEL = "release.json", "model"
+FORMAT: Literal["sayso/release/v1"] = "sayso/release/v1"
+_DIGITS = 16
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Release(BaseModel):
+    """What a release is made of: `release.json`.
+
+    Attributes:
+        run: Digest of the run whose adapters they are.
+        adapters: Shard -> SHA-256 of its weights; all that went in, and no other.
+        files: Path below `model/` -> SHA-256.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format: Literal["sayso/release/v1"] = FORMAT
+    purpose: str
+    base: BasePin
+    run: Sha256
+    merge: Literal["mean"] = "mean"
+    adapters: dict[str, Sha256]
+    files: dict[str, Sha256]
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        return canonical_json(self.model_dump())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes, in hex."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """Countries whose members its adapters learned from."""
+        return tuple(sorted({name.partition("-")[0] for name in self.adapters}))
+
+
+@dataclass(frozen=True)
+class Released:
+    """A release that was made.
+
+    Attributes:
+        left_out: Shard -> why it may not be served.
+        spared: Records of members who chose off since, under `future-runs`.
+    """
+
+    path: Path
+    release: Release
+    entry: int
+    left_out: Mapping[str, tuple[str, ...]]
+    spared: int
+
+
+def release(
+    workspace: Workspace,
+    run_folder: Path,
+    out: Path,
+    *,
+    base: Path | None = None,
+    content: Path | None = None,
+    leave_out: bool = False,
+) -> Released:
+    """Merge the adapters of a run into a release.
+
+    Args:
+        workspace: Asked as of now.
+        run_folder: A finished run.
+        out: Where releases stand; made where it is not there.
+        base: Where the base stands; None where it is the project's own.
+        content: Records as they are now; None: as in the snapshot.
+        leave_out: Leave out adapters that may not be served; else one of them refuses all.
+
+    Raises:
+        InputError: There is no finished run, its snapshot is gone, or nothing may be served.
+        IntegrityError: Weights, base or snapshot differ from what was signed.
+        RefusedError: An adapter may not be served.
+        UnavailableError: The ledger did not answer, or the extra `train` is not installed.
+    """
+    need_unsealed(run_folder)
+    run = load_run(run_folder)
+    standing = standing_of(workspace, run_folder, content)
+    refused = standing.refused
+    if refused and not leave_out:
+        first = next(iter(refused))
+        raise RefusedError(
+            f"{len(refused)} of {len(run.shards)} adapters may not be served; "
+            f"'{first}': {', '.join(refused[first])}",
+            hint="run 'sayso forget', or release the others with --leave-out",
+        )
+    names = tuple(name for name in run.shards if name not in refused)
+    prepare_torch("cpu")
+    deltas = mean_of(run_folder, run, names)
+    foundation = verify_base(base or _own(workspace, run.base), run.base)
+    made = out / f".{run.digest[:_DIGITS]}.partial"
+    made.mkdir(parents=True, exist_ok=True)
+    clear(made)
+    (made / MODEL).mkdir()
+    merge_into(foundation, deltas, made / MODEL)
+    found = Release(
+        purpose=run.purpose,
+        base=run.base,
+        run=run.digest,
+        adapters={name: run.shards[name].adapter for name in names},
+        files=digests_of(made / MODEL),
+    )
+    write_whole(made / NAME, found.to_bytes())
+    entry = _state(workspace, made, found, standing)
+    place = out / found.digest[:_DIGITS]
+    _place(made, place, found)
+    note_place(workspace.path, RELEASES, found.digest, place)
+    return Released(place, found, entry, refused, standing.spared_records(names))
+
+
+def _own(workspace: Workspace, pin: BasePin) -> Path:
+    for place in sorted((workspace.path / BASES).glob("[0-9a-f]*")):
+        try:
+            return verify_base(place, pin)
+        except IntegrityError:
+            continue
+    raise InputError(f"the base '{pin.name}' is not in the workspace", hint="add --base")
+
+
+def _place(made: Path, place: Path, found: Release) -> None:
+    """Give a release its name; one that stands there already is the same, or not whole."""
+    if place.exists():
+        if verify_release(place) != found:
+            raise ConflictError(f"'{place}' holds another release", hint="choose another folder")
+        clear(place)
+        place.rmdir()
+    made.rename(place)
+
+
+def _state(workspace: Workspace, made: Path, found: Release, standing: Standing) -> int:
+    """Sign the statement of a release and append its entry."""
+    known, rules = standing.known, workspace.rules(standing.known)
+    done = integrate(workspace.ledger, workspace.trust.log, workspace.trust.policy)
+    pins = Pins(
+        purpose=found.purpose,
+        at=standing.at,
+        known=known,
+        log=Checkpoint(workspace.trust.log.name, done.size, done.root),
+        rulebook=rules.book.digest,
+        rulebook_entry=rules.entry,
+        semantics=SEMANTICS,
+        tzdata=TZDATA_VERSION,
+        inputs={"run.json": found.run},
+        siblings={},
+    )
+    pinned = Base(found.base.name, found.base.sha256, found.base.exposure)
+    adapters = {f"{ADAPTERS}/{name}/{WEIGHTS}": one for name, one in found.adapters.items()}
+    subjects = {f"{MODEL}/{name}": one for name, one in found.files.items()}
+    stated = release_statement(
+        subjects | {NAME: found.digest}, pins, base=pinned, adapters=adapters
+    )
+    envelope = sign(STATEMENT_TYPE, stated, workspace.trust.key)
+    write_whole(made / STATEMENT, envelope.to_bytes())
+    write_whole(made / PUBLIC_KEY, workspace.trust.key.public.to_pem())
+    payload = {
+        "release": found.digest,
+        "run": found.run,
+        "purpose": found.purpose,
+        "statement": hashlib.sha256(stated).hexdigest(),
+        "adapters": dict(found.adapters),
+    }
+    at_us = microseconds(workspace.clock())
+    return workspace.ledger.append_public(ENTRY, payload, at_us).index
+
+
+# ---- opening ----------------------------------------------------------------------------
+
+
+def verify_release(folder: Path) -> Release:
+    """Return what a release is made of, after comparing every file's digest.
+
+    Raises:
+        InputError: There is no release.
+        IntegrityError: A file differs, is missing or is one too many.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise InputError(f"no release in '{folder}'", hint="run 'sayso release'")
+    try:
+        found = Release.model_validate(parse_canonical(path.read_bytes()))
+    except ValidationError:
+        raise InputError(f"'{path}' is malformed", hint="release again") from None
+    if digests_of(folder / MODEL) != found.files:
+        raise IntegrityError(
+            f"the weights in '{folder}' are not those of the release", hint="release again"
+        )
+    return found
+
+
+def open_release(workspace: Workspace, folder: Path) -> Release:
+    """Return a release that may be served now: its weights compared, its countries asked about.
+
+    Cheap enough to be asked again for every answer: holds are looked up, records are not;
+    `sayso forget --pending` looks at records.
+
+    Raises:
+        InputError: There is no release.
+        IntegrityError: A file differs.
+        RefusedError: A hold stands over one of its countries, or it was sealed.
+        UnavailableError: The ledger did not answer.
+    """
+    found = verify_release(folder)
+    check_served(workspace, found)
+    return found
+
+
+def check_served(workspace: Workspace, found: Release) -> None:
+    """Return where a release may be served now.
+
+    Raises:
+        RefusedError: A hold stands over one of its countries, or an adapter of it was dropped.
+        UnavailableError: The ledger did not answer.
+    """
+    known = workspace.ledger.size()
+    now = in_force(workspace.rules(known).book, found.purpose, workspace.clock())
+    if held := held_countries(found.countries, now):
+        country, holds = next(iter(held.items()))
+        raise RefusedError(
+            f"hold '{holds[0]}' stands over {country}, of which this release learned",
+            hint="release again with --leave-out",
+        )
+    for entry in workspace.ledger.public("disposition", known, newest_first=True):
+        if entry.payload.get("release") == found.digest:
+            if entry.payload["disposition"] != "kept":
+                raise RefusedError(
+                    f"this release was {entry.payload['disposition']} by entry {entry.index}",
+                    hint="release again",
+                )
+            return
+
+
+def run_of(workspace: Workspace, folder: Path) -> Run:
+    """Return the run in a folder, which must be of this workspace.
+
+    Raises:
+        InputError: It is not.
+    """
+    run = load_run(folder)
+    if workspace.ledger.latest("training-run", workspace.ledger.size(), run=run.digest) is None:
+        raise InputError(f"'{folder}' is no run of this workspace", hint="name its own workspace")
+    return run
