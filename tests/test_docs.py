@@ -26,7 +26,16 @@ from sayso.model import REASONS, Authorship, Category, Choice, Outcome, Status, 
 from sayso.publishing import TEMPLATES
 from sayso.rulebook.schema import Document
 from sayso.settings import settings_text
-from sayso.snapshot.manifest import Bucket, Counts, Input, Manifest, RulebookPin, Versions
+from sayso.snapshot.manifest import (
+    Bucket,
+    Counts,
+    Input,
+    LogPin,
+    Manifest,
+    RulebookPin,
+    StandingPin,
+    Versions,
+)
 from sayso.snapshot.seal import BUCKET_SCHEMA
 from sayso.sources import CONTENT_SCHEMA, KINDS, MEMBERS_SCHEMA
 from sayso.tables import _JSON_COLUMNS
@@ -314,7 +323,9 @@ def test_every_key_of_a_rulebook_is_documented() -> None:
 
 def test_every_field_of_a_manifest_is_documented() -> None:
     page = set(coded(FORMATS["Snapshot"]))
-    parts: tuple[type[BaseModel], ...] = (Manifest, Counts, Input, Bucket, RulebookPin, Versions)
+    parts: tuple[type[BaseModel], ...] = (
+        Manifest, Counts, Input, Bucket, LogPin, RulebookPin, StandingPin, Versions,
+    )  # fmt: skip
     for part in parts:
         assert set(part.model_fields) <= page, part.__name__
     assert set(BUCKET_SCHEMA.names) <= page

@@ -67,9 +67,9 @@ def open_workspace(
         UnavailableError: Its database did not answer.
     """
     settings = load_settings(path)
-    trust = load_trust(path, settings.log_origin)
     ledger = open_ledger(_url(settings.database_url, path), path)
     try:
+        trust = load_trust(path, settings.log_origin)
         resume(ledger, microseconds(clock()), progress)
     except BaseException:
         ledger.close()

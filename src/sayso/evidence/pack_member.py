@@ -196,7 +196,7 @@ class _Mine:
             country=country,
             reasons=reasons,
             explanation=explanation.to_text() if explanation else GONE,
-            records=tuple(records),
+            records=tuple(sorted(records, key=lambda one: (str(one.written_at), one.record_id))),
             is_complete=refused is not None,
         )
 

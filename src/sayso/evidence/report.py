@@ -9,11 +9,16 @@ Example:
     b'<!doctype html>'
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+# What must not break, and what may break anywhere. The text around is escaped already.
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b(?!/)|\b\d{2}:\d{2}:\d{2} UTC\b")
+_LONG = re.compile(r"https?://[^\s,;]+|\b[0-9a-f]{64}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Report:
     about: tuple[Fact, ...] = ()
     claims: tuple[Claim, ...] = ()
     checks: tuple[Check, ...] = ()
-    commands: tuple[str, ...] = ("sayso verify PACK",)
+    commands: tuple[str, ...] = ("sayso verify PACK --key PLATFORM.pem",)
     numbers_title: str = "Numbers by jurisdiction and reason"
     tables: tuple[Table, ...] = ()
     passages: tuple[Passage, ...] = ()
@@ -126,10 +131,25 @@ class Report:
     limits: tuple[str, ...] = field(default=())
 
 
+def told(text: str) -> Markup:
+    """Return text with dates kept whole, and with addresses and digests that may break."""
+    parts: list[str] = []
+    at = 0
+    whole = str(escape(text))
+    for found in _LONG.finditer(whole):
+        parts += _dated(whole[at : found.start()]), f'<span class="long">{found[0]}</span>'
+        at = found.end()
+    return Markup("".join([*parts, _dated(whole[at:])]))  # noqa: S704  escaped above
+
+
+def _dated(escaped: str) -> str:
+    return _DATE.sub(lambda found: f'<span class="whole">{found[0]}</span>', escaped)
+
+
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """Return the room's templates: everything is escaped, and nothing may be missing."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("sayso.evidence"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -137,6 +157,8 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters["told"] = told
+    return made
 
 
 def render(report: Report) -> bytes:

@@ -7,11 +7,22 @@ where this ledger knows of no build, it says that others may exist.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 
 from sayso.decision.explain import cite
 from sayso.evidence import limits
 from sayso.evidence.report import Check, Claim, Fact, Picture, Report, Table
-from sayso.evidence.report_parts import instant, place, places, plural, purpose_title
+from sayso.evidence.report_parts import (
+    instant,
+    locally,
+    name_of,
+    names,
+    place,
+    places,
+    plural,
+    purpose_title,
+    titled,
+)
 from sayso.evidence.suppress import FEW, Sum, few, hide, shown
 from sayso.evidence.trace import HoldTrace, Relation, Span, Touched, Window
 from sayso.log import Policy
@@ -69,6 +80,7 @@ def report_hold(facts: HoldFacts) -> Report:
     trace = facts.trace
     hold = trace.hold
     builds = plural(len(trace.builds), "build", "builds")
+    unknown = _count(trace, Relation.UNKNOWN)
     return Report(
         kind="Hold",
         title=f"The hold on {_scope(facts)}: {_span_words(hold)}",
@@ -80,8 +92,9 @@ def report_hold(facts: HoldFacts) -> Report:
         reader=READER,
         answer=tuple(_answer(facts)),
         figures=(
-            Fact("members in scope", _members_total(facts), f"as of {facts.members_at:%Y-%m-%d}"),
+            Fact("members in scope", _members_total(facts), "when it began"),
             Fact("builds before it", _count(trace, Relation.BEFORE)),
+            *([Fact("builds at an unknown point", unknown)] if unknown != "0" else []),
             Fact("builds under it", _count(trace, Relation.UNDER)),
             Fact("not stopped by it", f"{sum(one.slipped for one in trace.builds):,}"),
         ),
@@ -112,7 +125,7 @@ def _scope(facts: HoldFacts) -> str:
     group = facts.book.groups.get(scope)
     if group is not None:
         return group.title
-    return place(scope).partition(" ")[2] if scope != "world" else "all countries"
+    return name_of(scope) if scope != "world" else "all countries"
 
 
 def _span_words(hold: Hold) -> str:
@@ -148,12 +161,13 @@ def _answer(facts: HoldFacts) -> Sequence[str]:
     lines = [f"The hold was placed by {_who(trace.hold)}, and stands {_span_words(trace.hold)}."]
     for window in trace.windows:
         inside = trace.inside(window)
-        length = f"{window.days:g} days" if window.days is not None else "since always"
         at_most = "" if window.is_exact else "at most "
-        began = f"from {instant(window.begins)}" if window.begins else "since always"
+        length = f"{at_most}{_rounded(window)} days" if window.begins else "as long as it is told"
+        began = f"from {locally(window.begins, window.countries)}" if window.begins else "always"
         lines.append(
-            f"Before it, {places(window.countries)} stood under a rule that permitted this use and "
-            f"under no hold for {at_most}{length}: {began} until {instant(window.until)}. "
+            f"Before it, members in {names(window.countries)} stood under a rule that permitted "
+            f"this use and under no hold for {length}: {began} until "
+            f"{locally(window.until, window.countries)}. "
             + (
                 f"This ledger knows of {plural(len(inside), 'build', 'builds')} as of an instant "
                 "in that window."
@@ -168,6 +182,11 @@ def _answer(facts: HoldFacts) -> Sequence[str]:
             "the dates are known."
         )
     lines.append(_stopping(trace))
+    if unknown := sum(Relation.UNKNOWN in one.relations for one in trace.builds):
+        lines.append(
+            f"{plural(unknown, 'build is', 'builds are')} as of an instant at which the hold may or "
+            "may not have stood, since its day is not known exactly."
+        )
     return lines
 
 
@@ -224,14 +243,15 @@ def _about(facts: HoldFacts) -> tuple[Fact, ...]:
 
 
 def _span(span: Span) -> Fact:
-    begun = f"from {instant(span.begun_by)}"
+    where = span.countries
+    begun = f"from {locally(span.begun_by, where)}"
     if span.begun_from is None:
-        begun = f"surely from {instant(span.begun_by)}; since when before that is unknown"
+        begun = f"surely from {locally(span.begun_by, where)}, since when before that is unknown"
     ended = ""
     if span.ended_by is not None:
-        ended = f" until {instant(span.ended_by)}"
+        ended = f", until {locally(span.ended_by, where)}"
         if span.ended_from != span.ended_by:
-            ended = f"; ended by {instant(span.ended_by)}, on a day that is unknown"
+            ended = f", ended by {locally(span.ended_by, where)}, on a day that is unknown"
     return Fact(f"Stands in {places(span.countries)}", f"{begun}{ended}")
 
 
@@ -281,10 +301,16 @@ def _windows(facts: HoldFacts) -> Table:
     )
 
 
+def _rounded(window: Window) -> str:
+    """Return the days of a window: to a tenth, or no fewer than they can be."""
+    days = window.days or 0.0
+    return f"{round(days, 1):g}" if window.is_exact else f"{ceil(days):,}"
+
+
 def _length(window: Window) -> str:
     if window.days is None:
         return "since always"
-    return f"{window.days:g}" if window.is_exact else f"unknown, at most {window.days:.1f}"
+    return _rounded(window) if window.is_exact else f"unknown, at most {_rounded(window)}"
 
 
 def _inside(inside: Sequence[Touched]) -> str:
@@ -301,7 +327,7 @@ def _inside(inside: Sequence[Touched]) -> str:
 def _builds(trace: HoldTrace, caption: str) -> Table:
     return Table(
         caption,
-        ("Entry", "Recorded", "As of", "To the hold", "Records in", "Admitted", "On hold"),
+        ("Entry", "Recorded", "As of", "To the hold", "Admitted", "On hold"),
         tuple(
             (
                 str(one.build.entry), instant(one.build.recorded_at), instant(one.build.at),
@@ -309,7 +335,7 @@ def _builds(trace: HoldTrace, caption: str) -> Table:
             )
             for one in trace.builds
         ),
-        numbers=frozenset({4, 5, 6}),
+        numbers=frozenset({4, 5}),
         empty="No build of its purposes stands in this ledger.",
         note=(
             "Counts are of records of members in the scope. On hold: refused with the hold as the "
@@ -335,14 +361,11 @@ def _related(one: Touched) -> str:
     return told
 
 
-def _counts(one: Touched) -> tuple[str, str, str]:
-    if one.records_in is None or one.admitted is None or one.on_hold is None:
-        return ("not at hand", "not at hand", "not at hand")
-    rest = one.records_in - one.admitted - one.on_hold
-    cells = {"in": one.records_in, "admitted": one.admitted, "on hold": one.on_hold, "rest": rest}
-    hidden = hide(cells, [Sum("in", ("admitted", "on hold", "rest"))])
-    found = [shown(cells[name], hidden.get(name)) for name in ("in", "admitted", "on hold")]
-    return (found[0], found[1], found[2])
+def _counts(one: Touched) -> tuple[str, str]:
+    """Return what was admitted and what the hold refused; their sum is shown nowhere."""
+    if one.admitted is None or one.on_hold is None:
+        return ("not at hand", "not at hand")
+    return (few(one.admitted), few(one.on_hold))
 
 
 def _versions(facts: HoldFacts) -> Table:
@@ -352,7 +375,7 @@ def _versions(facts: HoldFacts) -> Table:
         tuple(
             (
                 str(one.entry), instant(one.recorded_at), one.what, _span_words(one.hold),
-                cite(one.hold.sources.get("lifted" if one.what == "lifted" else "from")),
+                titled(one.hold.sources.get("lifted" if one.what == "lifted" else "from")),
             )
             for one in facts.trace.versions
         ),
@@ -433,8 +456,7 @@ def hold_json(facts: HoldFacts) -> Mapping[str, object]:
                 "at": instant(one.build.at), "known": one.build.known,
                 "manifest": one.build.manifest, "knew": one.knew, "stopped": one.stopped,
                 "relations": {str(name): list(found) for name, found in one.relations.items()},
-                "records_in": _counts(one)[0], "admitted": _counts(one)[1],
-                "on_hold": _counts(one)[2],
+                "admitted": _counts(one)[0], "on_hold": _counts(one)[1],
             }
             for one in trace.builds
         ],

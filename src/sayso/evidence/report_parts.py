@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from sayso.decision.explain import SENTENCES, cite
+from sayso.attest.issue import local_times
+from sayso.decision.explain import SENTENCES
 from sayso.evidence.report import Fact, Picture, Table
 from sayso.evidence.suppress import Sum, Why, hide, shown
-from sayso.model import REASONS, Country, Mode, Reason, Rule, Rulebook
+from sayso.model import REASONS, Country, Mode, Reason, Rule, Rulebook, Source
 from sayso.rulebook.civil import COUNTRY_NAMES
 from sayso.rulebook.in_force import WORLD, in_force, scopes_of
 from sayso.rulebook.picture import written_day
@@ -47,6 +48,29 @@ def place(country: str) -> str:
     """Return a jurisdiction as a report names it."""
     name = COUNTRY_NAMES.get(country)
     return f"{country} {name}" if name else "country not known"
+
+
+def name_of(country: str) -> str:
+    """Return a jurisdiction as a sentence names it."""
+    return COUNTRY_NAMES.get(country, "a country that is not known")
+
+
+def names(countries: Sequence[str]) -> str:
+    """Return several jurisdictions as a sentence names them; many are counted."""
+    if len(countries) > 6:
+        return f"{len(countries)} countries"
+    *others, last = map(name_of, countries)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def locally(at: datetime, countries: Sequence[str]) -> str:
+    """Return an instant as clocks showed it, where it is of one country with one zone."""
+    shown_ = local_times(Country(countries[0]), at) if len(countries) == 1 else []
+    if len(shown_) != 1:
+        return instant(at)
+    clock = datetime.fromisoformat(shown_[0]["time"])
+    city = shown_[0]["zone"].rpartition("/")[2].replace("_", " ")
+    return f"{clock:%Y-%m-%d %H:%M:%S} in {city} ({instant(at)})"
 
 
 def places(countries: Sequence[str]) -> str:
@@ -113,12 +137,12 @@ class Numbers:
         total = ("All", *(self.cell(ALL, one) for one in ("in", "admitted", "refused")), "")
         return Table(
             caption,
-            ("Jurisdiction of the member", "Records in", "Admitted", "Refused", "Refused for"),
+            ("Jurisdiction", "Records in", "Admitted", "Refused", "Refused for"),
             (*rows, total),
             numbers=frozenset({1, 2, 3}),
             total=True,
             note=(
-                "Records in are those admitted and those refused, exactly. A record is counted "
+                "Where the members live, as the platform counts it. Records in are those admitted and those refused, exactly. A record is counted "
                 "under the first reason that stands against it. "
                 "The reasons are explained in the next table."
             ),
@@ -227,7 +251,12 @@ def rule_terms(rule: Rule) -> str:
 
 
 def _source(rule: Rule) -> str:
-    return cite(rule.sources.get("from") or rule.sources.get("mode"))
+    return titled(rule.sources.get("from") or rule.sources.get("mode"))
+
+
+def titled(source: Source | None) -> str:
+    """Return the title of a source; its address stands in the rulebook."""
+    return "an assumption" if source is None or source.is_assumption else source.title
 
 
 def only(book: Rulebook, countries: Iterable[str], purpose: str, at: datetime) -> Rulebook:

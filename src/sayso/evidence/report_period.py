@@ -7,18 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sayso.decision.explain import cite
 from sayso.evidence import limits
 from sayso.evidence.period import Period, Stretch
 from sayso.evidence.report import Check, Claim, Fact, Picture, Report, Table
 from sayso.evidence.report_parts import (
     ALL,
     instant,
+    locally,
     numbers_of_country,
     place,
     plural,
     purpose_title,
     rule_terms,
+    titled,
 )
 from sayso.evidence.trace import Build, Publication
 from sayso.log import Policy
@@ -84,10 +85,8 @@ def report_period(facts: PeriodFacts) -> Report:
         ),
         about=(
             Fact("Country", place(period.country), "where members live, as the platform counts it"),
-            Fact(
-                "From", instant(period.begins), f"{period.first} begins, in the first of its zones"
-            ),
-            Fact("Until", instant(period.until), f"{period.last} has ended"),
+            Fact("From", locally(period.begins, [period.country]), f"{period.first} begins"),
+            Fact("Until", locally(period.until, [period.country]), f"{period.last} has ended"),
             Fact("Purpose", purpose_title(facts.publication.book, facts.purpose), facts.purpose),
             Fact(
                 "Rulebook",
@@ -130,7 +129,7 @@ def _state(one: Stretch) -> str:
         return f"{'a hold' if len(one.holds) == 1 else 'holds'} stopped the use ({names})"
     if one.unruled or not one.rules:
         return "no rule was in force, so that nothing was admitted"
-    return "; ".join(rule_terms(rule) for rule in one.rules)
+    return "the rule in force said " + "; ".join(rule_terms(rule) for rule in one.rules)
 
 
 def _days(seconds: float) -> str:
@@ -175,7 +174,7 @@ def _stretches(facts: PeriodFacts) -> Table:
 def _cited(one: Stretch) -> str:
     sources = [rule.sources.get("from") for rule in one.rules]
     sources += [hold.sources.get("from") for hold in one.holds]
-    return "; ".join(sorted({cite(source) for source in sources})) or "none"
+    return "; ".join(sorted({titled(source) for source in sources})) or "none"
 
 
 def _published(facts: PeriodFacts) -> Table:

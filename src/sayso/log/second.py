@@ -112,17 +112,19 @@ def _ended() -> UnavailableError:
 
 
 @contextmanager
-def second_pass(folder: Path, tiles: int) -> Iterator[Second]:
+def second_pass(folder: Path, tiles: int, lock: int | None = None) -> Iterator[Second]:
     """Yield the second pass over about so many tiles."""
     if tiles < APART_TILES:
         yield Second(folder)
         return
     program = "from sayso.log.second import serve; serve()"
+    # INVARIANT: it holds the lock too. It may outlive us by a batch, and writes bundles until then.
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", program, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         process_group=0,
+        pass_fds=() if lock is None else (lock,),
     ) as process:
         if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux: so that one batch waits while one is hashed
             fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]

@@ -38,7 +38,14 @@ BATCH_TILES = 64
 FLUSHED_SINGLY = 64
 
 
-def extend(folder: Path, old_size: int, batches: Iterable[bytes], *, expected: int) -> None:
+def extend(
+    folder: Path,
+    old_size: int,
+    batches: Iterable[bytes],
+    *,
+    expected: int,
+    lock: int | None = None,
+) -> None:
     """Append entries to the tree in a folder, which has `old_size` leaves.
 
     Args:
@@ -46,12 +53,13 @@ def extend(folder: Path, old_size: int, batches: Iterable[bytes], *, expected: i
         old_size: Leaves that a checkpoint speaks of.
         batches: Joined entries of 32 bytes each, in their order.
         expected: How many there are, which decides where they are hashed again.
+        lock: The descriptor of a lock that is to be held as long as anybody writes here.
 
     Raises:
         IntegrityError: What is stored is not what was written, or the old right edge is broken.
         UnavailableError: The disk does not take it.
     """
-    with storage(), second_pass(folder, expected // TILE_WIDTH) as second:
+    with storage(), second_pass(folder, expected // TILE_WIDTH, lock) as second:
         growing = _Growing(folder, old_size, second)
         for batch in batches:
             growing.add(batch)

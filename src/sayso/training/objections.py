@@ -48,6 +48,8 @@ from sayso.workspace import Workspace
 # and rules the shard would not follow.
 MOVED = "MOVED"
 _OFF = mask_of((Reason.CHOSEN_OFF, Reason.NOT_CHOSEN))
+# What holds and rules refuse; these stand against a whole country, and end.
+COUNTRY_WIDE = mask_of((Reason.ON_HOLD, Reason.NOT_ENABLED, Reason.NO_RULE))
 _NOWHERE = Place("", 0)
 
 
@@ -96,16 +98,15 @@ def _bare(held: RuleInForce) -> tuple[Rule, datetime | None, datetime | None]:
     return (rule, held.notice_since_at, held.earliest_at)
 
 
-def held_countries(
-    countries: Sequence[str], now: InForce
-) -> dict[str, tuple[str, ...]]:  # fmt: skip
-    """Return the ids of the holds over each country that is held; an unknown one is held."""
+def closed_countries(countries: Sequence[str], now: InForce) -> dict[str, str]:
+    """Return what closes each country that is closed now; an unknown one is."""
     found = {}
     for country in countries:
         law = now.jurisdiction(country)
-        ids = ("unknown country",) if law is None else tuple(one.hold_id for one in law.holds)
-        if ids:
-            found[country] = ids
+        if law is None or law.unruled or any(one.rule.mode is Mode.NOT_ENABLED for one in law.rules):
+            found[country] = f"no rule permits it in {country}"
+        if law is not None and law.holds:
+            found[country] = f"hold '{law.holds[0].hold_id}' stands over {country}"
     return found
 
 
@@ -148,7 +149,8 @@ class Refusal:
 
     Attributes:
         reasons: Names, in order; `MOVED` last.
-        spared: Whether it is an `off` and nothing else, under `future-runs` alone.
+        spared: Whether the member's part of it is an `off` and nothing else, under
+            `future-runs` alone.
     """
 
     country: str
@@ -265,7 +267,7 @@ class _Sparing:
     def is_spared(self, member: str, country: str, mask: int) -> bool:
         """Whether the record's only fault is an `off` under rules that look ahead alone."""
         chose_off = mask & mask_of((Reason.CHOSEN_OFF,))
-        if not chose_off or mask & ~_OFF or _forgets(self.then.jurisdiction(country)):
+        if not chose_off or mask & ~_OFF & ~COUNTRY_WIDE or _forgets(self.then.jurisdiction(country)):
             return False
         said = [
             one

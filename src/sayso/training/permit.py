@@ -16,7 +16,7 @@ Example:
     ...     learn(batch)
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -82,6 +82,7 @@ class Permit:
         manifest: Of the snapshot.
         at: When it was asked for.
         known: The ledger's size then.
+        countries: Those that are asked about.
         refused: Records of the snapshot that would be refused today, by tag.
     """
 
@@ -89,6 +90,7 @@ class Permit:
     manifest: Manifest
     at: datetime
     known: int
+    countries: tuple[str, ...]
     refused: dict[bytes, Refusal]
     _then: InForce = field(repr=False)
     _ledger: "_Size" = field(repr=False)
@@ -104,6 +106,7 @@ class Permit:
         purpose: str | None = None,
         *,
         max_age: timedelta = MAX_AGE,
+        again: Collection[str] | None = None,
     ) -> "Permit":
         """Return leave to learn from a snapshot.
 
@@ -112,6 +115,9 @@ class Permit:
             snapshot: The folder.
             purpose: What for; must be the snapshot's own. None: that one.
             max_age: How long after its instant a snapshot may be learned from.
+            again: Of a run that exists, to let it forget: the countries whose shards are
+                learned again. Only these are asked about, and neither the snapshot's age
+                nor its inputs: they kept nobody from being in the run.
 
         Raises:
             InputError: There is no finished snapshot of this workspace there.
@@ -133,25 +139,23 @@ class Permit:
                 f"the snapshot is for '{manifest.purpose}', not for '{purpose}'",
                 hint="build one for this purpose",
             )
-        _check_age(manifest, at, max_age)
-        if changed := changed_inputs(workspace, snapshot, known):
+        if again is None:
+            _check_age(manifest, at, max_age)
+        if again is None and (changed := changed_inputs(workspace, snapshot, known)):
             raise RefusedError(
                 f"the {' and the '.join(changed)} changed since the snapshot was built",
                 hint="run 'sayso rebuild'",
             )
+        counts = manifest.by_country
+        own = [name for name in sorted(counts) if counts[name].admitted]
+        countries = tuple(name for name in own if again is None or name in again)
         permit = cls(
-            workspace, manifest, at, known, {}, law_then(workspace, manifest), _Size(ledger), at,
-            known,
+            workspace, manifest, at, known, countries, {}, law_then(workspace, manifest),
+            _Size(ledger), at, known,
         )  # fmt: skip
         permit.look()
         permit.refused = refused_today(workspace, snapshot)
         return permit
-
-    @property
-    def countries(self) -> tuple[str, ...]:
-        """Countries of which the snapshot holds records."""
-        counts = self.manifest.by_country
-        return tuple(name for name in sorted(counts) if counts[name].admitted)
 
     @property
     def left_out(self) -> frozenset[bytes]:

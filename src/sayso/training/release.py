@@ -33,7 +33,7 @@ from sayso.snapshot.folder import clear
 from sayso.training.environment import prepare_torch
 from sayso.training.foundation import digests_of, verify_base
 from sayso.training.merge import mean_of, merge_into
-from sayso.training.objections import held_countries
+from sayso.training.objections import closed_countries
 from sayso.training.places import RELEASES, note_place
 from sayso.training.run import BASES
 from sayso.training.runs import (
@@ -50,7 +50,7 @@ from sayso.training.sealing import need_unsealed
 from sayso.training.servable import Standing, standing_of
 from sayso.workspace import Workspace
 
-ENTRY = "release"
+ENTRY, DISPOSITION = "release", "disposition"
 NAME, MODEL = "release.json", "model"
 FORMAT: Literal["sayso/release/v1"] = "sayso/release/v1"
 _DIGITS = 16
@@ -273,13 +273,12 @@ def check_served(workspace: Workspace, found: Release) -> None:
     """
     known = workspace.ledger.size()
     now = in_force(workspace.rules(known).book, found.purpose, workspace.clock())
-    if held := held_countries(found.countries, now):
-        country, holds = next(iter(held.items()))
+    if closed := closed_countries(found.countries, now):
         raise RefusedError(
-            f"hold '{holds[0]}' stands over {country}, of which this release learned",
+            f"{next(iter(closed.values()))}, of which this release learned",
             hint="release again with --leave-out",
         )
-    for entry in workspace.ledger.public("disposition", known, newest_first=True):
+    for entry in workspace.ledger.public(DISPOSITION, known, newest_first=True):
         if entry.payload.get("release") == found.digest:
             if entry.payload["disposition"] != "kept":
                 raise RefusedError(

@@ -84,7 +84,7 @@ class Trained:
 
     Attributes:
         learned: Shards that were learned now; the others were there.
-        left_out: Records of the snapshot that would be refused today.
+        left_out: Records of the snapshot that were not learned from.
     """
 
     path: Path
@@ -104,6 +104,8 @@ class Order:
             refused today.
         without: Countries of which nothing is learned.
         taken_from: A run whose adapters are taken over where their shard is the same.
+        again: Countries of which shards are learned again, so that a run can forget; then
+            `left_out` is all that is left out. None: a run of its own.
         before: Digest of the run that this one takes the place of.
         device: None for a GPU where there is one.
     """
@@ -117,6 +119,7 @@ class Order:
     left_out: frozenset[bytes] = frozenset()
     without: frozenset[str] = frozenset()
     taken_from: Path | None = None
+    again: frozenset[str] | None = None
     before: str = ""
     device: str | None = None
 
@@ -135,11 +138,13 @@ def train(
     """
     partial = order.out.with_name(order.out.name + ".partial")
     need_unsealed(partial)
-    permit = Permit.ask(workspace, order.snapshot, order.purpose, max_age=order.max_age)
+    permit = Permit.ask(
+        workspace, order.snapshot, order.purpose, max_age=order.max_age, again=order.again
+    )
     try:
         device = prepare_torch(order.device)
         base, pin = _base(workspace, order)
-        left_out = permit.left_out | order.left_out
+        left_out = order.left_out | (permit.left_out if order.again is None else frozenset())
         shards = read_shards(order.snapshot, order.recipe.shards, left_out)
         shards = {n: one for n, one in shards.items() if one.country not in order.without}
         if not shards:
@@ -157,7 +162,7 @@ def train(
         note_place(workspace.path, RUNS, run.digest, order.out)
     finally:
         permit.close()
-    return Trained(order.out, run, entry, learned, len(permit.refused))
+    return Trained(order.out, run, entry, learned, len(left_out))
 
 
 def _base(workspace: Workspace, order: Order) -> tuple[Path, BasePin]:

@@ -12,13 +12,20 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from sayso.canonical import canonical_json
 from sayso.errors import IntegrityError
-from sayso.model import Reason
+from sayso.model import Reason, reasons_of
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot.manifest import load_manifest
-from sayso.training.objections import Refusal, against_countries, law_then, refused_today
+from sayso.training.objections import (
+    COUNTRY_WIDE,
+    Refusal,
+    against_countries,
+    law_then,
+    refused_today,
+)
 from sayso.training.runs import ADAPTERS, DROPPED, LEAVES, Run, load_origin, load_run
-from sayso.training.shards import bucket_tables, parse_tags, root_of_leaves
+from sayso.training.shards import bucket_tables, parse_tags, root_of_leaves, shard_name
 from sayso.workspace import Workspace
 
 ERASED = str(Reason.MEMBER_ERASED)
@@ -34,6 +41,7 @@ class Standing:
         countries: Country -> the holds and rules that stand against it.
         pending: Shard -> tag of a record -> why it must be forgotten.
         spared: Shard -> tags of records of members who chose off, under `future-runs`.
+        by_shard: Shard -> tags of all records of the snapshot that are refused now.
         dropped: Shards whose adapter was dropped.
     """
 
@@ -44,6 +52,7 @@ class Standing:
     pending: Mapping[str, Mapping[bytes, tuple[str, ...]]]
     spared: Mapping[str, frozenset[bytes]]
     dropped: frozenset[str]
+    by_shard: Mapping[str, frozenset[bytes]]
 
     @cached_property
     def refused(self) -> dict[str, tuple[str, ...]]:
@@ -57,6 +66,10 @@ class Standing:
             if why:
                 found[name] = tuple(why)
         return found
+
+    def refused_tags(self, name: str) -> frozenset[bytes]:
+        """Return the tags of a shard's records that nothing may learn from now."""
+        return self.by_shard.get(name, frozenset())
 
     def spared_records(self, names: Iterable[str]) -> int:
         """Return how many records of some shards are spared."""
@@ -91,11 +104,15 @@ def standing_of(workspace: Workspace, folder: Path, content: Path | None = None)
     for one in against_countries(countries, law_then(workspace, manifest), now):
         against.setdefault(one.country, []).append(one.text)
     refused = refused_today(workspace, snapshot, content)
-    there = {
-        bytes(tag)
-        for _, table in bucket_tables(snapshot)
-        for tag in table["tag"].to_pylist()
-    }
+    there: set[bytes] = set()
+    by_shard: dict[str, set[bytes]] = {}
+    for bucket, table in bucket_tables(snapshot):
+        for row in table.select(["tag", "country"]).to_pylist():
+            tag = bytes(row["tag"])
+            there.add(tag)
+            if tag in refused:
+                name = shard_name(row["country"], bucket, run.recipe.shards)
+                by_shard.setdefault(name, set()).add(tag)
     pending: dict[str, dict[bytes, tuple[str, ...]]] = {}
     spared: dict[str, frozenset[bytes]] = {}
     for name in run.shards:
@@ -106,12 +123,12 @@ def standing_of(workspace: Workspace, folder: Path, content: Path | None = None)
         spared[name] = frozenset(tag for tag in tags if tag in refused and refused[tag].spared)
     return Standing(
         at, known, run, {name: tuple(texts) for name, texts in against.items()}, pending, spared,
-        frozenset(dropped_shards(folder)),
+        load_dropped(folder).shards, {name: frozenset(tags) for name, tags in by_shard.items()},
     )  # fmt: skip
 
 
-# What a country's holds and rules refuse; these stand against the shard as a whole.
-_COUNTRY_WIDE = {str(Reason.ON_HOLD), str(Reason.NOT_ENABLED), str(Reason.NO_RULE)}
+# These stand against the shard as a whole, and are not forgotten for: they end.
+_COUNTRY_WIDE = set(map(str, reasons_of(COUNTRY_WIDE)))
 
 
 def _why(refusal: Refusal | None, *, is_there: bool) -> tuple[str, ...]:
@@ -130,7 +147,7 @@ def learned_tags(folder: Path, run: Run, name: str) -> list[bytes]:
     """
     path = folder / ADAPTERS / name / LEAVES
     leaves = path.read_bytes() if path.is_file() else b""
-    if name in dropped_shards(folder) and not leaves:
+    if name in load_dropped(folder).shards and not leaves:
         return []
     if root_of_leaves(leaves) != run.shards[name].root:
         raise IntegrityError(
@@ -139,10 +156,50 @@ def learned_tags(folder: Path, run: Run, name: str) -> list[bytes]:
     return parse_tags(leaves)
 
 
-def dropped_shards(folder: Path) -> dict[str, str]:
-    """Return the shards of a run whose adapters were dropped, with the reason."""
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was taken out of a run: `evidence/dropped.json`.
+
+    Attributes:
+        shards: Whose adapter was deleted.
+        left_out: Tags of records that nothing learns from again.
+        without: Countries that were dropped whole.
+    """
+
+    shards: frozenset[str] = frozenset()
+    left_out: frozenset[bytes] = frozenset()
+    without: frozenset[str] = frozenset()
+
+    def and_also(self, other: "Dropped") -> "Dropped":
+        """Return both together."""
+        return Dropped(
+            self.shards | other.shards, self.left_out | other.left_out,
+            self.without | other.without,
+        )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        return canonical_json(
+            {
+                "shards": sorted(self.shards),
+                "left_out": sorted(tag.hex() for tag in self.left_out),
+                "without": sorted(self.without),
+            }
+        )
+
+
+def load_dropped(folder: Path) -> Dropped:
+    """Return what was taken out of a run; nothing where nothing was.
+
+    Raises:
+        IntegrityError: The file cannot be read.
+    """
+    path = folder / DROPPED
+    if not path.is_file():
+        return Dropped()
     try:
-        value = json.loads((folder / DROPPED).read_bytes())
-    except FileNotFoundError:
-        return {}
-    return {str(name): str(why) for name, why in value["shards"].items()}
+        value = json.loads(path.read_bytes())
+        tags = frozenset(bytes.fromhex(tag) for tag in value["left_out"])
+        return Dropped(frozenset(value["shards"]), tags, frozenset(value["without"]))
+    except (ValueError, KeyError, TypeError):
+        raise IntegrityError(f"'{path}' cannot be read", hint="restore it from backup") from None

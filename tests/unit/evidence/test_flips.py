@@ -89,14 +89,19 @@ def test_law_9_every_flipped_bit_of_a_pack(kind: str) -> None:
         assert not verify_pack_bytes(broken, GIVEN).is_sound, (place, bit)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind, files in PACKS.items() for name in files]
-)
+# The others are flipped in their folder; of what is told, only the pack's signature speaks.
+OWN = [
+    (kind, name)
+    for kind, files in PACKS.items()
+    for name in files
+    if name not in FOLDER and not TOLD.fullmatch(name)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), OWN)
 def test_law_9_a_flip_that_the_platform_signed_anew(kind: str, name: str) -> None:
     """What the pack's own signature covers again is noticed by what it is about."""
     files = PACKS[kind]
-    if TOLD.fullmatch(name):
-        return  # words of the platform, which nothing else vouches for
     for place, bit, broken in flips(files[name], each=False):
         pack = packed({**files, name: broken}, kind)
         assert not verify_pack_bytes(pack, GIVEN).is_sound, (place, bit)
