@@ -184,8 +184,8 @@ def _answer(facts: HoldFacts) -> Sequence[str]:
     lines.append(_stopping(trace))
     if unknown := sum(Relation.UNKNOWN in one.relations for one in trace.builds):
         lines.append(
-            f"{plural(unknown, 'build is', 'builds are')} as of an instant at which the hold may or "
-            "may not have stood, since its day is not known exactly."
+            f"{plural(unknown, 'build is', 'builds are')} as of an instant at which the hold may "
+            "or may not have stood, since its day is not known exactly."
         )
     return lines
 

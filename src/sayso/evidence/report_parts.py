@@ -142,9 +142,9 @@ class Numbers:
             numbers=frozenset({1, 2, 3}),
             total=True,
             note=(
-                "Where the members live, as the platform counts it. Records in are those admitted and those refused, exactly. A record is counted "
-                "under the first reason that stands against it. "
-                "The reasons are explained in the next table."
+                "Where members live, as the platform counts it. Records in are those admitted and "
+                "those refused, exactly; each counts under the first reason that stands against "
+                "it. The next table explains the reasons."
             ),
         )
 
