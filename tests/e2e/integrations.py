@@ -96,7 +96,7 @@ def integrate_until(
             setattr(owner, name, counted(countdown, getattr(owner, name)))
     for owner, name, place in WRITES:
         setattr(owner, name, torn(countdown, getattr(owner, name), place))
-    write.sync_disk = counted(countdown, write.sync_disk)  # type: ignore[assignment]
+    write.sync_disk = counted(countdown, write.sync_disk)
     event.listen(ledger.engine, "commit", lambda _con: countdown.asked())
     begun()
     bring_in(ledger)

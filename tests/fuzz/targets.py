@@ -15,7 +15,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, verify
+from sayso.attest.receipts import parse_receipt
+from sayso.attest.statements import parse_statement
 from sayso.errors import InputError, IntegrityError
+from sayso.evidence.checks_manifest import parse_manifest
+from sayso.evidence.container import pack_bytes, parse_pack, verify_pack
+from sayso.evidence.files import PackFiles
+from sayso.evidence.merkle_proofs import parse_membership, root_of_leaves, verify_membership
+from sayso.evidence.verify import verify_folder, verify_pack_bytes, verify_receipt_bytes
 from sayso.log.checkpoint import Checkpoint, parse_checkpoint_text
 from sayso.log.keys import KeyType, SignerKey, parse_signer_key, parse_verifier_key
 from sayso.log.merkle import leaf_hash
@@ -33,6 +41,8 @@ from sayso.log.tiles import (
     tile_path,
 )
 from sayso.log.witness import Witness
+from sayso.snapshot.manifest import parse_manifest as parse_snapshot_manifest
+from tests.unit.evidence.builders import GIVEN, KEY, Town
 
 Target = Callable[[bytes], None]
 
@@ -129,6 +139,70 @@ def _witness() -> Witness:
     return Witness(Path(folder.name), [WITNESS], {ORIGIN: KEYS[:1]}, clock=lambda: AT)
 
 
+def fuzz_envelope(data: bytes) -> None:
+    envelope = parse_envelope(data)
+    assert envelope.to_bytes() == data
+    verify(envelope, [KEY.public], STATEMENT_TYPE)
+
+
+def fuzz_statement(data: bytes) -> None:
+    assert parse_statement(data).to_bytes() == data
+
+
+def fuzz_receipt(data: bytes) -> None:
+    with suppress(InputError, IntegrityError):
+        assert parse_receipt(data).to_bytes() == data
+    verify_receipt_bytes(data, GIVEN).to_json()
+
+
+def fuzz_manifest(data: bytes) -> None:
+    """The verifier's reader takes nothing that the one of snapshots refuses."""
+    parse_manifest(data)
+    try:
+        assert parse_snapshot_manifest(data).to_bytes() == data
+    except (InputError, IntegrityError) as error:
+        raise AssertionError(str(error)) from error
+
+
+def fuzz_membership(data: bytes) -> None:
+    proof = parse_membership(data)
+    assert proof.to_bytes() == data
+    verify_membership(proof, bytes(32), 7)
+
+
+def fuzz_leaves(data: bytes) -> None:
+    rows, root = root_of_leaves([data])
+    assert (64 * rows, len(root)) == (len(data), 32)
+
+
+def fuzz_pack(data: bytes) -> None:
+    with suppress(InputError, IntegrityError):
+        pack = parse_pack(data)
+        verify_pack(pack, [KEY.public])
+        made = pack_bytes(pack.kind, pack.question, pack.files, KEY, pack.created_us)
+        assert made == data
+    verify_pack_bytes(data, GIVEN).to_json()
+
+
+def fuzz_evidence(data: bytes) -> None:
+    """The first byte names a file of a folder and of a signed pack; the rest stands in it."""
+    folder, pack = _evidence()
+    for files in (folder, pack):
+        name = sorted(files)[data[0] % len(files)] if data else "manifest.json"
+        broken = {**files, name: data[1:]}
+        if files is folder:
+            verify_folder(functools.partial(PackFiles, broken), GIVEN).to_json()
+        else:
+            made = pack_bytes("member", {}, broken, KEY, 0)
+            verify_pack_bytes(made, GIVEN).to_json()
+
+
+@functools.cache
+def _evidence() -> tuple[dict[str, bytes], dict[str, bytes]]:
+    town = Town()
+    return town.folder, town.snapshot_pack() | town.member_pack()
+
+
 _FOLDERS: list["tempfile.TemporaryDirectory[str]"] = []
 
 
@@ -156,5 +230,13 @@ TARGETS: dict[str, Target] = {
         fuzz_tiles,
         fuzz_submission,
         fuzz_witness,
+        fuzz_envelope,
+        fuzz_statement,
+        fuzz_receipt,
+        fuzz_manifest,
+        fuzz_membership,
+        fuzz_leaves,
+        fuzz_pack,
+        fuzz_evidence,
     )
 }

@@ -28,6 +28,7 @@ from sayso.cli import (
     rulebook,
     setup,
     snapshots,
+    training,
     verify,
 )
 from sayso.cli.shared import fail_with, root_options
@@ -58,7 +59,7 @@ def cli() -> None:
     """No model learns against anyone's say-so."""
 
 
-for _room in (setup, rulebook, hold, content, members, snapshots, log, pack, erasure, demo, verify):
+for _room in (setup, rulebook, hold, content, members, snapshots, training, log, pack, erasure, demo, verify):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 

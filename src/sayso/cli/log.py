@@ -25,6 +25,7 @@ from sayso.ledger.logged import check_log, export_log, prove_entry, reader_of
 from sayso.log import KeyType, SignerKey, parse_signer_key, parse_verifier_key
 from sayso.log.witness import Witness, open_server
 from sayso.snapshot.evidence import renew_proofs
+from sayso.workspace import Workspace
 
 KEY_NAME = "witness.key"
 MAX_PORT = 65_535
@@ -76,16 +77,25 @@ def fsck(shared: Shared) -> None:
 def integrate(shared: Shared, follow: float | None) -> None:
     """Bring every entry into the log, and publish a signed checkpoint."""
     with opened(shared) as workspace:
-        done = workspace.integrate()
-        _told(shared, done.size, done.root, done.appended, done.witnesses)
-        while follow is not None:
-            time.sleep(follow)
+        if follow is None:
+            _bring_in(shared, workspace)
+            return
+        problem = ""
+        while True:
             try:
                 if is_behind(workspace.ledger):
-                    done = workspace.integrate()
-                    _told(shared, done.size, done.root, done.appended, done.witnesses)
+                    _bring_in(shared, workspace)
+                problem = ""
             except (ConflictError, UnavailableError) as error:  # it may be gone at the next look
-                click.echo(f"warning: {error}", err=True)
+                if str(error) != problem:
+                    click.echo(f"warning: {error}", err=True)
+                problem = str(error)
+            time.sleep(follow)
+
+
+def _bring_in(shared: Shared, workspace: Workspace) -> None:
+    done = workspace.integrate()
+    _told(shared, done.size, done.root, done.appended, done.witnesses)
 
 
 def _told(shared: Shared, size: int, root: bytes, appended: int, witnesses: dict[str, int]) -> None:

@@ -27,7 +27,7 @@ from sayso.evidence.checks_manifest import parse_manifest
 from sayso.evidence.checks_member import check_member_standing, check_records
 from sayso.evidence.checks_statement import read_statement
 from sayso.evidence.files import PackFiles
-from sayso.evidence.layout import MANIFEST, MEMBER_STANDING, SNAPSHOTS, matching
+from sayso.evidence.layout import CHOICES, MANIFEST, MEMBER_STANDING, SNAPSHOTS, matching
 from sayso.log.merkle import root_of
 
 _BUCKETS = map_of(fields({"rows": number, "root": sha256}))
@@ -68,8 +68,11 @@ def _check(case: Case, index: str, names: list[str]) -> str:
         return ""
     buckets = _buckets(case, f"{inside}buckets.json", str(payload["root"]))
     # The same proofs as beside a manifest, with the same roots, from what was signed and logged.
+    read = case.files.read
+    shown = {f"member/{name}": read(inside + name) for name in about_member}
+    shown |= {one[0]: read(one[0]) for one in matching(case.files.names, CHOICES)}
     own = Case(
-        PackFiles({f"member/{name}": case.files.read(inside + name) for name in about_member}),
+        PackFiles(shown),
         case.given,
         keys=case.keys,
         policy=case.policy,

@@ -158,7 +158,8 @@ def _who(hold: Hold) -> str:
 
 def _answer(facts: HoldFacts) -> Sequence[str]:
     trace = facts.trace
-    lines = [f"The hold was placed by {_who(trace.hold)}, and stands {_span_words(trace.hold)}."]
+    tense = "stood" if trace.hold.lifted else "stands"
+    lines = [f"Placed by {_who(trace.hold)}, it {tense} {_span_words(trace.hold)}."]
     for window in trace.windows:
         inside = trace.inside(window)
         at_most = "" if window.is_exact else "at most "
@@ -175,6 +176,7 @@ def _answer(facts: HoldFacts) -> Sequence[str]:
                 else "This ledger knows of no build as of an instant in that window; what was "
                 "trained elsewhere is unknown here, not none."
             )
+            + f" What had been collected: by that rule, {_kept(window)}."
         )
     if not trace.windows:
         lines.append(
@@ -188,6 +190,12 @@ def _answer(facts: HoldFacts) -> Sequence[str]:
             "or may not have stood, since its day is not known exactly."
         )
     return lines
+
+
+def _kept(window: Window) -> str:
+    """Return what becomes of models that learned in a window; the stricter rule counts."""
+    forget = any(rule.withdrawal is Withdrawal.FORGET for rule in window.rules)
+    return WITHDRAWALS[Withdrawal.FORGET if forget else Withdrawal.FUTURE_RUNS]
 
 
 def _stopping(trace: HoldTrace) -> str:

@@ -207,15 +207,24 @@ def _need_no_other(ledger: Ledger, old: Signed | None, signer: SignerKey) -> int
         return 0
     head, note = public
     verify_note(parse_note(note), [signer.verifier()])
+    verify_begins(ledger.folder / "log", head, old)
+    return head.size
+
+
+def verify_begins(folder: Path, head: Checkpoint, old: Signed | None) -> None:
+    """Verify that what is published is a beginning of what the database signed.
+
+    Raises:
+        IntegrityError: It is not.
+    """
     if old is None or head.size > old.size:
         raise IntegrityError(
             f"the published checkpoint has {head.size} entries and the database signed "
             f"{old.size if old else 0}",
             hint="was the database restored from a backup? a log never goes back",
         )
-    proof = TileReader(folder_fetch(ledger.folder / "log"), old.size).consistency_proof(head.size)
+    proof = TileReader(folder_fetch(folder), old.size).consistency_proof(head.size)
     verify_consistency(head.size, head.root, old.size, old.root, proof)
-    return head.size
 
 
 # ---- growing ----------------------------------------------------------------------------

@@ -18,7 +18,13 @@ from sayso.canonical import PUBLIC_KEY, commit, encode
 from sayso.errors import ConflictError, InputError, IntegrityError
 from sayso.ledger import schema
 from sayso.ledger.commitments import COMMITMENT_BYTES, commitments
-from sayso.ledger.integrate import CHECKPOINT_NAME, last_signed, published
+from sayso.ledger.integrate import (
+    CHECKPOINT_NAME,
+    Signed,
+    last_signed,
+    published,
+    verify_begins,
+)
 from sayso.ledger.store import Ledger, temporary_name
 from sayso.log import (
     Policy,
@@ -29,7 +35,6 @@ from sayso.log import (
     node_hash,
     parse_checkpoint_text,
     parse_note,
-    verify_consistency,
     verify_inclusion,
     verify_note,
 )
@@ -224,21 +229,18 @@ def check_log(ledger: Ledger, policy: Policy, progress: Progress | None = None) 
     if reader.root() != signed.root:
         raise IntegrityError(f"the tiles do not lead to the root signed at {signed.size} entries")
     if public is not None:
-        _check_published(ledger.folder / "log", reader, signed.root, public[1], policy)
+        _check_published(ledger.folder / "log", signed, public[1], policy)
     return LogReport(signed.size, public[0].size if public else 0, size - signed.size, len(tiles))
 
 
-def _check_published(
-    folder: Path, reader: TileReader, root: bytes, note: bytes, policy: Policy
-) -> None:
+def _check_published(folder: Path, signed: Signed, note: bytes, policy: Policy) -> None:
     """Check that what is published is a beginning of what is signed, and can be read."""
     head = policy.check(note).checkpoint
-    proof = reader.consistency_proof(head.size)
-    verify_consistency(head.size, head.root, reader.size, root, proof)
-    others = TileReader(folder_fetch(folder), head.size)  # with partial tiles of its own
-    for _ in others.entries(head.size - head.size % TILE_WIDTH, head.size):
+    verify_begins(folder, head, signed)
+    reader = TileReader(folder_fetch(folder), head.size)  # with partial tiles of its own
+    for _ in reader.entries(head.size - head.size % TILE_WIDTH, head.size):
         pass
-    if others.root() != head.root:
+    if reader.root() != head.root:
         raise IntegrityError(f"the tiles do not lead to the root published at {head.size} entries")
 
 

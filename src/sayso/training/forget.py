@@ -217,9 +217,10 @@ def _dispose(
     yield _append(workspace, run.digest, "", "forgotten", sorted(shards), reasons, by)
     weights = {run.shards[name].adapter for name in shards}
     noted = places(workspace.path, RELEASES)
+    gone = {digest for digest, what in _disposed(workspace).items() if what == "forgotten"}
     for digest, adapters in _releases(workspace).items():
         hit = sorted(name for name, one in adapters.items() if one in weights)
-        if hit:
+        if hit and digest not in gone:
             # What we cannot reach, we can only seal.
             reached = digest in noted and noted[digest].is_dir()
             what = "forgotten" if reached else "sealed"
@@ -236,10 +237,7 @@ def _keep(
         for name, tags in standing.spared.items()
         if tags and name not in dropped
     }
-    disposed = {
-        entry.payload.get("release")
-        for entry in workspace.ledger.public(DISPOSITION, workspace.ledger.size())
-    }
+    disposed = _disposed(workspace)
     for digest, adapters in _releases(workspace).items():
         hit = sorted(name for name, one in adapters.items() if one in spared)
         if hit and digest not in disposed:
@@ -250,6 +248,12 @@ def _releases(workspace: Workspace) -> dict[str, Mapping[str, str]]:
     """Return the adapters of every release in the ledger."""
     entries = workspace.ledger.public("release", workspace.ledger.size())
     return {entry.payload["release"]: entry.payload["adapters"] for entry in entries}
+
+
+def _disposed(workspace: Workspace) -> dict[str, str]:
+    """Return the last disposition of every release that has one."""
+    entries = workspace.ledger.public(DISPOSITION, workspace.ledger.size())
+    return {entry.payload["release"]: entry.payload["disposition"] for entry in entries}
 
 
 def _append(

@@ -14,7 +14,7 @@ from typing import Any
 
 from sayso.attest.dsse import STATEMENT_TYPE, sign
 from sayso.attest.keys import SigningKey
-from sayso.attest.receipts import Receipt, sign_receipt
+from sayso.attest.receipts import sign_receipt, with_proof
 from sayso.attest.statements import (
     Builder,
     Pins,
@@ -38,6 +38,8 @@ from sayso.log.notes import Note, cosign
 from sayso.log.notes import sign as sign_note
 from sayso.log.proof_file import Proof
 from sayso.log.proofs import consistency_proof, inclusion_proof
+from sayso.model import Choice, Country
+from tests.unit.attest.test_issue import issued
 from tests.unit.log.signers import LOG, ORIGIN, W1, W2
 from tests.unit.log.trees import Defined, files_of
 
@@ -320,6 +322,7 @@ class Town:
                 {"index": 1, "key": key_of("ann").hex(), "choice": choice}
             ),
             "member/standing.json": self.member_standing("ann", []),
+            "receipts/1.json": self.receipt(self.proof(1)),
         }
         for record_id, columns in ((there["record_id"], there), ("ann-none", None)):
             tag = tag_of("ann", record_id)
@@ -349,13 +352,33 @@ class Town:
         said = erasure_statement(sha(self.manifest_bytes), pins, entry=entry, files=files)
         return sign(STATEMENT_TYPE, said, self.key).to_bytes()
 
-    def receipt(self, value: Receipt) -> bytes:
-        return sign_receipt(value, self.key).to_bytes()
+    def receipt(self, proof: bytes | None = None, **facts: Any) -> bytes:
+        """The receipt of entry 1: ann said on."""
+        _, choice = self.choice(1)
+        made = issued(
+            **{
+                "index": 1,
+                "commitment": self.choice_commitment(1),
+                "country": Country("DE"),
+                "choice": Choice(choice["choice"]),
+                "effective_at": instant(choice["effective_us"]),
+                "recorded_at": instant(choice["recorded_us"]),
+                "channel": choice["channel"],
+                "setting_version": None,
+                **facts,
+            }
+        )
+        made = with_proof(made, proof) if proof else made
+        return sign_receipt(made, self.key).to_bytes()
 
 
 BUILD = canonical_json({"built_us": AT_US})
 RULEBOOK = {"digest": ONE, "title": "é"}
 GIVEN = Given((KEY.public,), POLICY)
+
+
+def instant(us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
 
 
 def sha(data: bytes) -> str:

@@ -82,10 +82,10 @@ def test_law_9_a_flipped_bit_of_every_byte_by_the_keys_of_the_folder(name: str) 
 
 
 @pytest.mark.parametrize("kind", PACKS)
-def test_law_9_every_flipped_bit_of_a_pack(kind: str) -> None:
+def test_law_9_flipped_bits_of_a_pack(kind: str) -> None:
     pack = packed(PACKS[kind], kind)
     assert verify_pack_bytes(pack, GIVEN).is_sound
-    for place, bit, broken in flips(pack):
+    for place, bit, broken in flips(pack, each=kind == "snapshot"):
         assert not verify_pack_bytes(broken, GIVEN).is_sound, (place, bit)
 
 

@@ -41,7 +41,7 @@ def fill(ledger: Ledger, folder: Path) -> None:
     """Make a ledger of every kind of place: a bulk file, a sealed head with gaps, a head."""
     for number in range(5):
         say(ledger, f"m{number}")
-        ledger.append_public("rulebook", {"number": number}, START_US)  # stays when sealed
+        ledger.append_public("note", {"number": number}, START_US)  # stays when sealed
     assert seal(ledger, START_US, threshold_rows=1) >= 5
     rows = [choice_row(f"m{number % 40}", channel=f"bulk {number}") for number in range(600)]
     ingest_choices(ledger, write_jsonl(folder / "bulk.jsonl", rows), START_US, threads=1)

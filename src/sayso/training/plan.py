@@ -1,0 +1,192 @@
+"""Plan: what a number of shards costs when members withdraw.
+
+Promises: arithmetic over one snapshot, by the records that it holds; each withdrawal is of a
+member drawn evenly from all, and all of them are forgotten in one batch. What a number of
+shards does to the quality of a release is not arithmetic: it is `unknown` until it was
+measured on the platform's own texts. Needs no PyTorch, and trains nothing.
+
+Example:
+    >>> round(touched_share(1 / 64, 100), 3)
+    0.793
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sayso.errors import InputError
+from sayso.training.learn import steps_of
+from sayso.training.runs import Recipe
+from sayso.training.shards import bucket_tables, check_count, shard_name
+from sayso.training.text import prepare
+
+COUNTS = (1, 4, 16, 64, 256, 1024)
+UNKNOWN = "unknown"
+# Withdrawals along the plot.
+_ALONG = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+_COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7b2d8b", "#b08900", "#3a3a3a")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One shard of a plan: its members, and the bytes of its texts."""
+
+    members: int
+    text_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one number of shards costs.
+
+    Attributes:
+        count: Shards of each country, at most.
+        shards: How many hold any record.
+        touched: Of these, expected to hold a member who withdrew.
+        share: Part of all text that is learned again, expected.
+        steps: Of a whole training, on a base that reads bytes; of any other, fewer.
+        steps_again: Of learning again, expected.
+        quality: What was measured; `unknown` where nothing was.
+    """
+
+    count: int
+    shards: int
+    touched: float
+    share: float
+    steps: int
+    steps_again: float
+    quality: str = UNKNOWN
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The table, and what a plot of it needs."""
+
+    members: int
+    withdrawals: int
+    costs: tuple[Cost, ...]
+    loads: dict[int, tuple[Load, ...]]
+
+
+def touched_share(part: float, withdrawals: int) -> float:
+    """Return how likely it is that some of so many withdrawals fall into a part of the members."""
+    return 1.0 - (1.0 - part) ** withdrawals
+
+
+def plan(
+    snapshot: Path,
+    withdrawals: int,
+    counts: Sequence[int] = COUNTS,
+    recipe: Recipe | None = None,
+) -> Plan:
+    """Return what each number of shards costs at a number of withdrawals in one batch.
+
+    Raises:
+        InputError: There is no finished snapshot, it is empty, or a count is no power of two.
+        IntegrityError: A file differs from the manifest.
+    """
+    if withdrawals < 1:
+        raise InputError(f"{withdrawals} withdrawals", hint="give one or more")
+    for count in counts:
+        check_count(count)
+    loads = _loads(snapshot, counts)
+    members = sum(load.members for load in loads[counts[0]])
+    if not members:
+        raise InputError("the snapshot holds no records", hint="build another")
+    costs = tuple(
+        _cost(count, loads[count], members, withdrawals, recipe or Recipe()) for count in counts
+    )
+    return Plan(members, withdrawals, costs, loads)
+
+
+def _loads(snapshot: Path, counts: Iterable[int]) -> dict[int, tuple[Load, ...]]:
+    members: dict[int, dict[str, set[str]]] = {count: {} for count in counts}
+    sizes: dict[int, dict[str, int]] = {count: {} for count in counts}
+    for bucket, table in bucket_tables(snapshot):
+        for row in table.select(["member_id", "country", "category", "text"]).to_pylist():
+            words = prepare(row["category"], row["text"])
+            size = len(words.encode()) + 1 if words else 0  # and the end of text
+            for count, found in members.items():
+                name = shard_name(row["country"], bucket, count)
+                found.setdefault(name, set()).add(row["member_id"])
+                sizes[count][name] = sizes[count].get(name, 0) + size
+    return {
+        count: tuple(Load(len(found[name]), sizes[count][name]) for name in sorted(found))
+        for count, found in members.items()
+    }
+
+
+def _cost(
+    count: int, loads: Sequence[Load], members: int, withdrawals: int, recipe: Recipe
+) -> Cost:
+    likely = [touched_share(load.members / members, withdrawals) for load in loads]
+    steps = [steps_of(math.ceil(load.text_bytes / recipe.block_tokens), recipe) for load in loads]
+    return Cost(
+        count=count,
+        shards=len(loads),
+        touched=sum(likely),
+        share=_share(loads, likely),
+        steps=sum(steps),
+        steps_again=sum(part * one for part, one in zip(likely, steps, strict=True)),
+    )
+
+
+def _share(loads: Sequence[Load], likely: Sequence[float]) -> float:
+    total = sum(load.text_bytes for load in loads) or 1
+    return sum(p * load.text_bytes for p, load in zip(likely, loads, strict=True)) / total
+
+
+# ---- the plot ---------------------------------------------------------------------------
+
+_LEFT, _TOP, _WIDTH, _HEIGHT = 60, 40, 520, 260
+
+
+def plot(found: Plan) -> str:
+    """Return an SVG: the part of the text learned again, over the number of withdrawals."""
+    along = [number for number in _ALONG if number <= max(found.members, 10)]
+    lines = []
+    for place, cost in enumerate(found.costs):
+        loads = found.loads[cost.count]
+        shares = [
+            _share(loads, [touched_share(one.members / found.members, k) for one in loads])
+            for k in along
+        ]
+        points = " ".join(
+            f"{_x(k, along):.1f},{_y(share):.1f}" for k, share in zip(along, shares, strict=True)
+        )
+        colour = _COLOURS[place % len(_COLOURS)]
+        lines += [
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>',
+            f'<text x="{_LEFT + _WIDTH + 8}" y="{_TOP + 14 + 18 * place}" fill="{colour}">'
+            f"S = {cost.count}</text>",
+        ]
+    grid = [
+        f'<line x1="{_LEFT}" x2="{_LEFT + _WIDTH}" y1="{_y(tick / 4):.1f}" y2="{_y(tick / 4):.1f}" '
+        f'stroke="#ddd"/><text x="{_LEFT - 8}" y="{_y(tick / 4) + 4:.1f}" text-anchor="end">'
+        f"{tick * 25} %</text>"
+        for tick in range(5)
+    ]
+    marks = [
+        f'<text x="{_x(k, along):.1f}" y="{_TOP + _HEIGHT + 18}" text-anchor="middle">{k:,}</text>'
+        for k in along
+        if str(k).startswith("1")
+    ]
+    body = "\n".join([*grid, *marks, *lines])
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 90} '
+        f'{_TOP + _HEIGHT + 50}" font-family="sans-serif" font-size="12">\n'
+        f'<text x="{_LEFT}" y="20">Part of the text learned again, when so many of '
+        f"{found.members:,} members withdraw in one batch</text>\n{body}\n"
+        f'<text x="{_LEFT + _WIDTH // 2}" y="{_TOP + _HEIGHT + 40}" text-anchor="middle">'
+        "withdrawals</text>\n</svg>\n"
+    )
+
+
+def _x(number: int, along: Sequence[int]) -> float:
+    widest = math.log(along[-1]) or 1.0
+    return _LEFT + _WIDTH * math.log(number) / widest
+
+
+def _y(share: float) -> float:
+    return _TOP + _HEIGHT * (1 - share)
