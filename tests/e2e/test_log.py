@@ -63,7 +63,7 @@ def read_object(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Return the next JSON object that a process prints."""
     assert process.stdout
     text = ""
-    while not text.endswith("}\n"):
+    while not text.endswith("\n}\n"):
         line = process.stdout.readline()
         assert line, "it ended"
         text += line

@@ -3,12 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from sayso.attest.dsse import parse_envelope
 from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
 from sayso.ledger.commitments import commitments
 from sayso.ledger.fsck import fsck
@@ -295,9 +297,12 @@ def test_a_rewritten_snapshot_that_was_changed_is_not_read(
         raw[len(raw) // 2] ^= 1
         file.write_bytes(bytes(raw))
     elif what == "flipped note":
-        text = note.read_bytes()
-        at = text.index(b'"to": "') + 9
-        note.write_bytes(text[:at] + (b"0" if text[at : at + 1] != b"0" else b"1") + text[at + 1 :])
+        envelope = parse_envelope(note.read_bytes())
+        at = envelope.payload.index(b'"after"')
+        at = envelope.payload.index(b'"sha256": "', at) + 12
+        other = b"0" if envelope.payload[at : at + 1] != b"0" else b"1"
+        said = envelope.payload[:at] + other + envelope.payload[at + 1 :]
+        note.write_bytes(replace(envelope, payload=said).to_bytes())
     elif what == "old file":
         file.write_bytes(old)
     else:

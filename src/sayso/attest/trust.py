@@ -79,7 +79,12 @@ def load_trust(folder: Path, origin: str) -> Trust:
             hint="an origin is chosen once: set it back",
         )
     policy = _read(folder, POLICY)
-    return Trust(signer, parse_signing_key(_read(folder, ATTEST_KEY)), parse_policy(policy), policy)
+    return Trust(signer, load_attest_key(folder), parse_policy(policy), policy)
+
+
+def load_attest_key(folder: Path) -> SigningKey:
+    """Return the key of a workspace that signs statements. Raises as `load_trust`."""
+    return parse_signing_key(_read(folder, ATTEST_KEY))
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -28,6 +28,7 @@ from sayso.cli import (
     rulebook,
     setup,
     snapshots,
+    trace,
     training,
     verify,
 )

@@ -51,7 +51,7 @@ class Case:
         leaves: Index of an entry -> its commitment, of all that was committed to.
         logged: Index of an entry -> its commitment, of all that tiles of the log hold.
         recorded: Index of an entry -> when it says that it was recorded, in microseconds.
-        replaced: File -> its digest after the last erasure; None where it is gone.
+        replaced: File -> the digests it may have after erasures; None where it may be gone.
     """
 
     files: Files
@@ -68,7 +68,7 @@ class Case:
     leaves: dict[int, bytes] = field(default_factory=dict)
     logged: dict[int, bytes] = field(default_factory=dict)
     recorded: dict[int, int] = field(default_factory=dict)
-    replaced: dict[str, str | None] = field(default_factory=dict)
+    replaced: dict[str, frozenset[str | None]] = field(default_factory=dict)
 
     @property
     def need_manifest(self) -> Mapping[str, Any]:

@@ -186,6 +186,8 @@ def check_erasures(case: Case) -> str:
         one["file"]: one["sha256"] for one in manifest["buckets"].values()
     }
     notes = matching(case.files.names, ERASURES)
+    # File -> digest -> digests that took its place.
+    steps: dict[str, dict[str, set[str | None]]] = {}
     for note in notes:
         found, _, who = read_statement(case, note[0])
         subjects = {"manifest.json": case.manifest_digest}
@@ -194,12 +196,35 @@ def check_erasures(case: Case) -> str:
         if found.predicate["entry"] != int(note["index"]):
             raise IntegrityError(f"'{note[0]}' tells of another entry", name=note[0])
         for one in found.predicate["files"]:
-            name, after = one["name"], one["after"]
-            if case.replaced.get(name, listed.get(name)) != one["before"]["sha256"]:
-                raise IntegrityError(f"'{note[0]}' replaces a '{name}' that never was", name=name)
-            case.replaced[name] = None if after is None else after["sha256"]
+            after = None if one["after"] is None else one["after"]["sha256"]
+            own = steps.setdefault(one["name"], {})
+            own.setdefault(one["before"]["sha256"], set()).add(after)
+    for name, own in steps.items():
+        case.replaced[name] = _ends(name, listed.get(name), own)
     return (
         f"{count(len(notes), 'erasure')} after the snapshot was made: {len(case.replaced):,} of "
         f"its files were replaced, and the digests before and after are signed by key {who}. What "
         "was erased cannot be shown any more; that something stood there still can."
     )
+
+
+def _ends(
+    name: str, listed: str | None, steps: Mapping[str, set[str | None]]
+) -> frozenset[str | None]:
+    """Return the digests that a file may have after erasures, from the one that is listed.
+
+    Erasures are told of in the order of their entries and may have been done in another.
+
+    Raises:
+        IntegrityError: One replaced what the file never was.
+    """
+    reached: set[str | None] = {listed}
+    waiting = [listed]
+    while waiting:
+        for after in steps.get(waiting.pop() or "", ()):
+            if after not in reached:
+                reached.add(after)
+                waiting.append(after)
+    if not steps.keys() <= reached:
+        raise IntegrityError(f"an erasure replaces a '{name}' that never was", name=name)
+    return frozenset(reached - steps.keys())

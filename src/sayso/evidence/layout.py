@@ -81,7 +81,7 @@ def check_folder(
     needed -= set(gone)
     for name in sorted(needed - set(names)):
         raise IntegrityError(f"'{name}' is missing", hint="fetch all of it again", name=name)
-    for name in sorted(set(names) - needed - OPTIONAL):
+    for name in sorted(set(names) - needed - OPTIONAL - set(gone)):
         if not ERASURES.fullmatch(name):
             raise _unlisted(name)
 

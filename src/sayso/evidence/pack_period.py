@@ -22,6 +22,7 @@ from sayso.evidence.period import Period, stretches
 from sayso.evidence.report import Check, render
 from sayso.evidence.report_parts import only, picture, plural
 from sayso.evidence.report_period import PeriodFacts, period_json, report_period
+from sayso.evidence.trace import Build
 
 
 def pack_period(
@@ -78,28 +79,35 @@ def pack_period(
             "Rules and holds that speak of this country. Uncertain dates fade.",
             source.made_at.date(), "today",
         ),
-        checks=(
-            Check(
-                f"{plural(len(rulebooks), 'rulebook', 'rulebooks')} and "
-                f"{plural(len(builds), 'snapshot', 'snapshots')}: each entry is what the ledger "
-                "committed to, and stands in the log at its place.",
-                HELD,
-            ),
-            Check(
-                "Counts come from manifests that the platform signed and whose digests stand in "
-                f"the entries: {sum(one.counts is not None for one in builds):,} of "
-                f"{len(builds):,} were at hand.",
-                HELD,
-            ),
-        ),
+        checks=_checks(len(rulebooks), builds),
         made_at=source.made_at,
     )  # fmt: skip
     files |= {
         REPORT: render(report_period(facts)),
         "report.json": canonical_json(period_json(facts)),
     }
-    question = {
+    return finish(source, out, "period", _question(period, purpose), files)
+
+
+def _question(period: Period, purpose: str) -> dict[str, object]:
+    return {
         "country": period.country, "from": period.first.isoformat(),
         "to": period.last.isoformat(), "purpose": purpose,
     }  # fmt: skip
-    return finish(source, out, "period", question, files)
+
+
+def _checks(rulebooks: int, builds: Sequence[Build]) -> tuple[Check, ...]:
+    at_hand = sum(one.counts is not None for one in builds)
+    return (
+        Check(
+            f"{plural(rulebooks, 'rulebook', 'rulebooks')} and "
+            f"{plural(len(builds), 'snapshot', 'snapshots')}: each entry is what the ledger "
+            "committed to, and stands in the log at its place.",
+            HELD,
+        ),
+        Check(
+            "Counts come from manifests that the platform signed and whose digests stand in the "
+            f"entries: {at_hand:,} of {len(builds):,} were at hand.",
+            HELD if at_hand == len(builds) else "The counts of the others are not shown.",
+        ),
+    )

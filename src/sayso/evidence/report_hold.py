@@ -90,7 +90,7 @@ def report_hold(facts: HoldFacts) -> Report:
         ),
         made_at=instant(facts.made_at),
         reader=READER,
-        answer=tuple(_answer(facts)),
+        answer=tuple(answer_of(facts.trace)),
         figures=(
             Fact("members in scope", _members_total(facts), "when it began"),
             Fact("builds before it", _count(trace, Relation.BEFORE)),
@@ -104,7 +104,7 @@ def report_hold(facts: HoldFacts) -> Report:
         numbers_title="Windows, builds and numbers",
         tables=(
             _windows(facts),
-            _builds(trace, f"All {builds} of its purposes, in the order of recording"),
+            builds_of(trace, f"All {builds} of its purposes, in the order of recording"),
             _versions(facts),
             _members(facts),
         ),
@@ -156,8 +156,8 @@ def _who(hold: Hold) -> str:
     return f"{hold.placed_by}{asked}{ordered}"
 
 
-def _answer(facts: HoldFacts) -> Sequence[str]:
-    trace = facts.trace
+def answer_of(trace: HoldTrace) -> list[str]:
+    """Return what a trace says, in sentences."""
     tense = "stood" if trace.hold.lifted else "stands"
     lines = [f"Placed by {_who(trace.hold)}, it {tense} {_span_words(trace.hold)}."]
     for window in trace.windows:
@@ -332,7 +332,8 @@ def _inside(inside: Sequence[Touched]) -> str:
     return f"entry {entries}: {total} records of the scope admitted"
 
 
-def _builds(trace: HoldTrace, caption: str) -> Table:
+def builds_of(trace: HoldTrace, caption: str) -> Table:
+    """Return the builds of a trace, with how each stands to the hold."""
     return Table(
         caption,
         ("Entry", "Recorded", "As of", "To the hold", "Admitted", "On hold"),
@@ -425,9 +426,17 @@ def _count(trace: HoldTrace, relation: Relation) -> str:
 # ---- for machines -----------------------------------------------------------------------
 
 
-def hold_json(facts: HoldFacts) -> Mapping[str, object]:
+def hold_json(facts: HoldFacts) -> dict[str, object]:
     """Return what the report says, for machines; small counts are hidden here as well."""
-    trace, hold = facts.trace, facts.trace.hold
+    members = {
+        "at": instant(facts.members_at), "threshold": FEW, "total": _members_total(facts),
+    }  # fmt: skip
+    return {**trace_json(facts.trace), "members": members}
+
+
+def trace_json(trace: HoldTrace) -> dict[str, object]:
+    """Return a trace for machines; small counts are hidden."""
+    hold = trace.hold
     return {
         "hold": hold.hold_id,
         "scope": hold.scope,
@@ -458,19 +467,17 @@ def hold_json(facts: HoldFacts) -> Mapping[str, object]:
             }
             for one in trace.windows
         ],
-        "builds": [
-            {
-                "entry": one.build.entry, "recorded_at": instant(one.build.recorded_at),
-                "at": instant(one.build.at), "known": one.build.known,
-                "manifest": one.build.manifest, "knew": one.knew, "stopped": one.stopped,
-                "relations": {str(name): list(found) for name, found in one.relations.items()},
-                "admitted": _counts(one)[0], "on_hold": _counts(one)[1],
-            }
-            for one in trace.builds
-        ],
-        "members": {
-            "at": instant(facts.members_at), "threshold": FEW, "total": _members_total(facts),
-        },
+        "builds": [_build_json(one) for one in trace.builds],
+    }  # fmt: skip
+
+
+def _build_json(one: Touched) -> dict[str, object]:
+    admitted, on_hold = _counts(one)
+    return {
+        "entry": one.build.entry, "recorded_at": instant(one.build.recorded_at),
+        "at": instant(one.build.at), "known": one.build.known, "manifest": one.build.manifest,
+        "knew": one.knew, "stopped": one.stopped, "admitted": admitted, "on_hold": on_hold,
+        "relations": {str(name): list(found) for name, found in one.relations.items()},
     }  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def verify_folder(listed: Callable[[], Files], given: Given) -> Report:
         return f"The folder holds {count(len(case.files.names), 'ordinary file')} and nothing else."
 
     def files(case: Case) -> str:
-        gone = [name for name, after in case.replaced.items() if after is None]
+        gone = [name for name, ends in case.replaced.items() if None in ends]
         check_folder(case.files.names, case.need_manifest, gone)
         notes = sorted({BUILD, RETENTION} & case.files.names - case.signed)
         for name in notes:

@@ -25,6 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sayso.attest.keys import SigningKey
+from sayso.attest.trust import load_attest_key
 from sayso.errors import InputError, IntegrityError
 from sayso.ledger.store import Ledger
 from sayso.snapshot.folder import clear
@@ -118,10 +120,11 @@ def erase_in(
         homes = _homes(duck, snapshot, chosen)
     names: dict[str, None] = {}
     rows = 0
+    key = load_attest_key(ledger.folder)
     for entry in sorted(set(found["entry"].to_pylist())):
         own = found.filter(pc.equal(found["entry"], entry))["member_id"]
         mine = [bucket for bucket in chosen if (entry, bucket.file) in homes]
-        rows += _erase_one(snapshot, int(entry), own.combine_chunks(), mine)
+        rows += _erase_one(snapshot, int(entry), own.combine_chunks(), mine, key)
         names |= dict.fromkeys(bucket.file for bucket in mine)
     return tuple(sorted(names)), rows
 
@@ -140,7 +143,9 @@ def _homes(
     return homes
 
 
-def _erase_one(snapshot: Path, entry: int, ids: pa.Array, chosen: Collection[Bucket]) -> int:
+def _erase_one(
+    snapshot: Path, entry: int, ids: pa.Array, chosen: Collection[Bucket], key: SigningKey
+) -> int:
     """Erase the members of one erasure from the files that hold them; return the rows."""
     notes = snapshot / FOLDER
     if not notes.is_dir():
@@ -162,7 +167,7 @@ def _erase_one(snapshot: Path, entry: int, ids: pa.Array, chosen: Collection[Buc
             flush(made)
             written[bucket.file] = (digest, sha256_of((made,)))
             rows += int(pc.sum(mask).as_py() or 0)
-        write_note(snapshot, entry, written)
+        write_note(snapshot, entry, written, key)
         for name in written:
             path = snapshot / name
             (notes / f".{path.name}.tmp").replace(path)

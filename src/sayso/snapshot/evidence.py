@@ -26,7 +26,6 @@ import pyarrow as pa
 from sayso.attest.dsse import STATEMENT_TYPE, sign
 from sayso.attest.statements import (
     Builder,
-    Pins,
     StandingRoot,
     provenance,
     snapshot_statement,
@@ -37,8 +36,8 @@ from sayso.errors import InputError
 from sayso.ledger.integrate import Integrated, integrate
 from sayso.ledger.store import Ledger, PublicEntry
 from sayso.log import Proof, TileReader, folder_fetch, root_at
-from sayso.log.checkpoint import Checkpoint
 from sayso.snapshot.manifest import LogPin, Manifest, load_manifest
+from sayso.snapshot.pins import pins_of
 from sayso.tables import flush
 
 FOLDER = "evidence"
@@ -71,32 +70,16 @@ def pin_log(ledger: Ledger, trust: Trust, known: int) -> LogPin:
 def write_statements(folder: Path, manifest: Manifest, trust: Trust, run: Run) -> str:
     """Write the signed statements of a snapshot; return the digest of its own one, in hex."""
     subjects = {"manifest.json": manifest.digest}
-    built = provenance(subjects, _pins(manifest, {}), _builder(manifest, run))
+    built = provenance(subjects, pins_of(manifest, {}), _builder(manifest, run))
     siblings = {PROVENANCE: hashlib.sha256(built).hexdigest()}
     standing = StandingRoot(bytes.fromhex(manifest.standing.root), manifest.standing.rows)
-    stated = snapshot_statement(manifest.digest, _pins(manifest, siblings), standing)
+    stated = snapshot_statement(manifest.digest, pins_of(manifest, siblings), standing)
     for name, raw in ((PROVENANCE, built), (STATEMENT, stated)):
         envelope = sign(STATEMENT_TYPE, raw, trust.key)
         (folder / FOLDER / name).write_bytes(envelope.to_bytes())
     (folder / FOLDER / "policy").write_bytes(trust.policy_bytes)
     (folder / FOLDER / "attest.pem").write_bytes(trust.key.public.to_pem())
     return hashlib.sha256(stated).hexdigest()
-
-
-def _pins(manifest: Manifest, siblings: dict[str, str]) -> Pins:
-    log = manifest.log
-    return Pins(
-        purpose=manifest.purpose,
-        at=manifest.at_instant,
-        known=manifest.known,
-        log=Checkpoint(log.origin, log.size, bytes.fromhex(log.root)),
-        rulebook=manifest.rulebook.digest,
-        rulebook_entry=manifest.rulebook.entry,
-        semantics=manifest.versions.semantics,
-        tzdata=manifest.versions.tzdata,
-        inputs={name: one.sha256 for name, one in manifest.inputs.items()},
-        siblings=siblings,
-    )
 
 
 def _builder(manifest: Manifest, run: Run) -> Builder:

@@ -4,28 +4,27 @@ Promises: the manifest of a snapshot never changes, and its root stays true, sin
 (tag, digest) stays in the files. A note says which file took the place of which; following
 the notes from the digest in the manifest leads to the digest of the file that stands.
 
-A note is `evidence/erasures/<entry>.json`, named for the erasure's entry in the ledger. It
-stands before the file is replaced, so that a crash leaves a replacement that is announced
-and not done, and never one that nobody can explain.
-
-Example:
-    >>> erasure_note(31, {"records/bucket-0007.parquet": ("aa", "bb")})["entry"]
-    31
+A note is `evidence/erasures/<entry>.json`, named for the erasure's entry in the ledger: a
+signed statement (`sayso.attest.statements.erasure_statement`). It stands before the file is
+replaced, so that a crash leaves a replacement that is announced and not done, and never one
+that nobody can explain.
 """
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sayso.canonical import canonical_json, parse_canonical
+from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, sign
+from sayso.attest.keys import SigningKey
+from sayso.attest.predicates import ERASURE
+from sayso.attest.statements import Rewritten, erasure_statement, parse_statement
 from sayso.errors import InputError, IntegrityError
-from sayso.snapshot.manifest import Manifest
+from sayso.snapshot.manifest import Manifest, load_manifest
+from sayso.snapshot.pins import pins_of
 from sayso.tables import flush
 
-FORMAT = "sayso/erasure-note/v1"
 FOLDER = "evidence/erasures"
 # Says that retention deleted the records; see `sayso.retention`.
 EXPIRED_NAME = "evidence/retention.json"
@@ -56,27 +55,34 @@ def visiting(snapshot: Path, *, alone: bool) -> Iterator[None]:
 # ---- writing ----------------------------------------------------------------------------
 
 
-def erasure_note(entry: int, files: Mapping[str, tuple[str, str]]) -> dict[str, object]:
-    """Return the note of one erasure in one snapshot.
+def write_note(
+    snapshot: Path, entry: int, files: Mapping[str, tuple[str, str]], key: SigningKey
+) -> Path:
+    """Write a note, durably, adding to what it said before; return its path.
 
     Args:
+        snapshot: The folder.
         entry: The index of the erasure's entry in the ledger.
         files: Path in the snapshot -> digest (SHA-256, hex) before, and after.
+        key: Signs it.
     """
-    return {
-        "format": FORMAT,
-        "entry": entry,
-        "files": {name: {"from": old, "to": new} for name, (old, new) in sorted(files.items())},
-    }
-
-
-def write_note(snapshot: Path, entry: int, files: Mapping[str, tuple[str, str]]) -> Path:
-    """Write a note, durably, adding to what it said before; return its path."""
+    manifest = load_manifest(snapshot)
     path = snapshot / FOLDER / f"{entry}.json"
     if path.exists():
-        files = {**_parse_note(path.read_bytes(), path.name), **files}
+        before = _parse_note(path.read_bytes(), path.name)
+        # Killed between note and file, it is told again: from what stood at first.
+        files = before | {
+            name: (before[name][0] if name in before else old, new)
+            for name, (old, new) in files.items()
+        }
+    said = erasure_statement(
+        manifest.digest,
+        pins_of(manifest, {}),
+        entry=entry,
+        files=[Rewritten(name, old, new) for name, (old, new) in files.items()],
+    )
     made = path.with_name(f".{path.name}.tmp")
-    made.write_bytes(canonical_json(erasure_note(entry, files)))
+    made.write_bytes(sign(STATEMENT_TYPE, said, key).to_bytes())
     flush(made)
     made.rename(path)
     flush(path.parent)
@@ -87,31 +93,25 @@ def write_note(snapshot: Path, entry: int, files: Mapping[str, tuple[str, str]])
 
 
 def _parse_note(unverified: bytes, name: str) -> dict[str, tuple[str, str]]:
-    """Return the files of a note.
+    """Return the files of a note. Its signature is for strangers: `sayso.evidence.verify`.
 
     Raises:
         InputError: It is no note.
         IntegrityError: It is not in canonical form.
     """
     problem = InputError(f"'{FOLDER}/{name}' is no erasure note", hint="restore it from backup")
-    value = parse_canonical(unverified)
-    if not isinstance(value, dict) or set(value) != {"format", "entry", "files"}:
+    envelope = parse_envelope(unverified)
+    if envelope.payload_type != STATEMENT_TYPE:
         raise problem
-    entry, files = value["entry"], value["files"]
-    if value["format"] != FORMAT or not isinstance(files, dict) or f"{entry}.json" != name:
+    said = parse_statement(envelope.payload)
+    if said.predicate_type != ERASURE or f"{said.predicate['entry']}.json" != name:
         raise problem
-    found = {}
-    for path, step in files.items():
-        if not isinstance(step, dict) or set(step) != {"from", "to"}:
-            raise problem
-        if not all(isinstance(one, str) and _is_digest(one) for one in step.values()):
-            raise problem
-        found[path] = (step["from"], step["to"])
-    return found
-
-
-def _is_digest(text: str) -> bool:
-    return re.fullmatch("[0-9a-f]{64}", text) is not None
+    if any(one["after"] is None for one in said.predicate["files"]):
+        raise problem
+    return {
+        one["name"]: (one["before"]["sha256"], one["after"]["sha256"])
+        for one in said.predicate["files"]
+    }
 
 
 def read_notes(snapshot: Path) -> Steps:

@@ -6,7 +6,7 @@ no. An `off` is spared where every rule that counts says `future-runs`: the stri
 rules at the training and at the `off`. Does not stop or delete anything.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +44,8 @@ from sayso.tables import connect, open_table, reading, sha256_of
 from sayso.training.shards import bucket_tables
 from sayso.workspace import Workspace
 
+# Records decided at once; bounds what is in memory.
+GATHERED_ROWS = 1 << 17
 # Beside the decision's own reasons: the member lives in another country now, whose holds
 # and rules the shard would not follow.
 MOVED = "MOVED"
@@ -184,13 +186,25 @@ def refused_today(
     spare = _Sparing(workspace, manifest.purpose, known, then, now)
     asked = None if content is None else _masks_of(content, states)
     found: dict[bytes, Refusal] = {}
-    for _, table in bucket_tables(snapshot):
+    for table in _gathered(table for _, table in bucket_tables(snapshot)):
         for tag, member, country, mask, moved in _decided(table, states, then, asked):
             reasons = tuple(str(reason) for reason in reasons_of(mask))
             spared = not moved and spare.is_spared(member, country, mask)
             more = (MOVED,) if moved else ()
             found[tag] = Refusal(country, (*reasons, *more), spared)
     return found
+
+
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables joined until they are large: each decision costs some milliseconds of setup."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(one.num_rows for one in waiting) >= GATHERED_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _decided(

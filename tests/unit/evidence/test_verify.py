@@ -478,8 +478,19 @@ def test_a_file_that_an_erasure_took_away() -> None:
         **TOWN.folder,
         "evidence/erasures/5.json": TOWN.erasure(Rewritten(BUCKET, sha(TOWN.folder[BUCKET]), None)),
     }
-    assert failed(checked(files))[0] == "files"
+    assert failed(checked(files))[0] == "digests"
     del files[BUCKET]
+    assert checked(files).is_sound
+
+
+def test_erasures_may_be_done_in_any_order() -> None:
+    before, after = sha(TOWN.folder[BUCKET]), b"PAR1 less"
+    files = {
+        **TOWN.folder,
+        BUCKET: after,
+        "evidence/erasures/5.json": TOWN.erasure(Rewritten(BUCKET, ONE, sha(after))),
+        "evidence/erasures/10.json": TOWN.erasure(Rewritten(BUCKET, before, ONE), entry=10),
+    }
     assert checked(files).is_sound
 
 
