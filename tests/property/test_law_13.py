@@ -82,9 +82,7 @@ def test_a_hold_of_another_process_stops_a_run_at_its_next_step(
     assert not out.exists()
     assert not (sealed / NAME).exists()
     said = parse_canonical(
-        verify(
-            parse_envelope((sealed / SEALED).read_bytes()), [lab.trust.key.public], SEALED_TYPE
-        )
+        verify(parse_envelope((sealed / SEALED).read_bytes()), [lab.trust.key.public], SEALED_TYPE)
     )
     assert isinstance(said, dict)
     assert (said["step"], said["holds"]) == (3, ["us-2026-01-01"])
@@ -92,9 +90,7 @@ def test_a_hold_of_another_process_stops_a_run_at_its_next_step(
     assert entry is not None
     assert entry.payload["step"] == 3
     # Nothing of ours takes it up again, also when the hold is gone.
-    lab.lift_hold(
-        "us-2026-01-01", lifted=LONG_AGO, source=None, position=Position.NONE
-    )
+    lab.lift_hold("us-2026-01-01", lifted=LONG_AGO, source=None, position=Position.NONE)
     with pytest.raises(RefusedError, match="was sealed"):
         train(lab, Order(tmp_path / "first", out, RECIPE, small_base()))
 
@@ -221,7 +217,9 @@ def test_an_erased_member_keeps_an_adapter_out(lab: Workspace, tmp_path: Path) -
 def test_rules_that_are_others_now_keep_adapters_out(lab: Workspace, tmp_path: Path) -> None:
     done = run(lab, tmp_path / "first", tmp_path / "run")
     files = lab.draft_files()
-    lab.publish({n: text.replace("minimum_age: 18", "minimum_age: 21") for n, text in files.items()})
+    lab.publish(
+        {n: text.replace("minimum_age: 18", "minimum_age: 21") for n, text in files.items()}
+    )
 
     with pytest.raises(RefusedError, match="the rules of BR are others now"):
         release(lab, done.path, tmp_path / "releases", base=small_base())

@@ -60,7 +60,21 @@ def cli() -> None:
     """No model learns against anyone's say-so."""
 
 
-for _room in (setup, rulebook, hold, content, members, snapshots, training, log, pack, erasure, demo, verify):
+for _room in (
+    setup,
+    rulebook,
+    hold,
+    content,
+    members,
+    snapshots,
+    training,
+    log,
+    trace,
+    pack,
+    erasure,
+    demo,
+    verify,
+):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 

@@ -8,8 +8,15 @@ import click
 
 from sayso.cli.shared import FILE, Shared, emit, shared_options
 from sayso.decision.many import Decisions
+from sayso.decision.states import microseconds
 from sayso.demo import BUILD_AT, MOMENTS, NOTICE_AT, OFF_AT, Generated, generate
 from sayso.errors import ConflictError
+from sayso.evidence.bundle import build_verifier
+from sayso.evidence.case import Given
+from sayso.evidence.pack_hold import pack_hold
+from sayso.evidence.pack_member import pack_member
+from sayso.evidence.packs import Source, pack_snapshot
+from sayso.evidence.verify import verify_pack_bytes, verify_path
 from sayso.model import DEFAULT_PURPOSE
 from sayso.opening import init_workspace
 from sayso.rulebook.timeline import timeline_svg
@@ -53,6 +60,7 @@ def demo(shared: Shared, out: Path, count: int) -> None:
     book = workspace.rules().book
     picture = timeline_svg(book, DEFAULT_PURPOSE, today=BUILD_AT.date())
     (out / "timeline.svg").write_text(picture, encoding="utf-8")
+    verified = _prove(workspace, made, built, out, say)
     workspace.close()
     _point(out, say)
     counts = built.manifest.counts
@@ -64,6 +72,7 @@ def demo(shared: Shared, out: Path, count: int) -> None:
         "manifest_digest": built.manifest.digest,
         "reproduced": same,
         "explained": explained.to_json(),
+        "verified": verified,
     }
     if shared.json:
         emit(shared, value, "")
@@ -86,12 +95,45 @@ def _build_twice(
     return built, same
 
 
+def _prove(
+    workspace: Workspace, made: Generated, built: Built, out: Path, say: "_Speaker"
+) -> dict[str, object]:
+    """Write packs, verify them like a stranger, and show what one flipped bit does."""
+    workspace.integrate()
+    source = Source(workspace.ledger, workspace.trust, microseconds(BUILD_AT))
+    packs = out / "packs"
+    packs.mkdir()
+    hold = next(one.hold_id for one in workspace.rules().book.holds if one.scope == "HK")
+    written = {
+        "snapshot": pack_snapshot(source, built.path, packs / "snapshot.zip"),
+        "member": pack_member(source, workspace, made.followed, packs / "member.zip"),
+        "hold": pack_hold(source, hold, packs / "hold.zip"),
+    }
+    build_verifier(out / "sayso-verify.pyz")
+    say("5. Evidence that a stranger can check without us, each in one file:\n")
+    told: dict[str, object] = {}
+    for name, pack in written.items():
+        report = verify_path(pack.path, Given())
+        outcome = "sound" if report.is_sound else "NOT SOUND, which is a fault"
+        say(
+            f"   {name + '.zip':<14} {pack.files:>5,} files, {len(report.checks)} checks: {outcome}"
+        )
+        told[name] = report.is_sound
+    raw = bytearray((packs / "member.zip").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    broken = verify_pack_bytes(bytes(raw), Given())
+    say(f"\n   One bit of the member's pack flipped: {broken.checks[-1].words}\n")
+    return told | {"flipped": broken.is_sound}
+
+
 def _point(out: Path, say: "_Speaker") -> None:
-    say("5. To look at:")
+    say("6. To look at:")
     for name, what in (
         ("timeline.svg", "who was when under which rule or hold"),
         ("snapshot/README.md", "the dataset card, with refusals.svg beside it"),
         ("snapshot/manifest.json", "what the bytes depend on"),
+        ("packs/snapshot.zip", "its report.html is for an authority's staff; the others' likewise"),
+        ("sayso-verify.pyz", "the verifier as one file: python sayso-verify.pyz PACK"),
         ("ws/rulebook", "the rules as text; change one, then `sayso rulebook check`"),
     ):
         say(f"   {out / name}  {what}")

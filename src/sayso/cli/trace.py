@@ -7,7 +7,7 @@ import click
 from sayso.cli.shared import FILE, Shared, emit, opened, shared_options
 from sayso.evidence.entries import Folders
 from sayso.evidence.pack_hold import trace_of
-from sayso.evidence.report_hold import answer_of, builds_of, trace_json
+from sayso.evidence.report_trace import answer_of, builds_of, trace_json
 
 
 @click.group("trace")

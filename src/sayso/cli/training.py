@@ -216,7 +216,7 @@ def plan_(
         picture.write_text(plot(found), encoding="utf-8")
     lines = [
         f"{found.members:,} members, {withdrawals:,} of whom withdraw in one batch",
-        f"{'S':>6} {'shards':>8} {'touched':>10} {'text again':>11} {'steps':>9} {'again':>9}  quality",
+        "     S   shards    touched  text again     steps     again  quality",
     ]
     lines += [
         f"{one.count:>6} {one.shards:>8,} {one.touched:>10,.1f} {one.share:>10.1%} "

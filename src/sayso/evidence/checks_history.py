@@ -85,18 +85,14 @@ def check_history(case: Case) -> str:
                 f"there are two histories of the log: two roots of {one.size} entries are signed",
                 size=one.size,
             )
-    shown = _shown(case, roots)
-    unshown = len(roots) - len(shown)
+    unshown = len(roots) - len(_shown(case, roots))
     told = "each is the beginning of the next."
     if unshown:
         told = (
             f"for {unshown:,} of them nothing here shows that one grew out of the other. Whoever "
             "witnessed them has checked that."
         )
-    return (
-        f"{count(len(roots), 'state')} of the log are spoken of, and no two of one size differ; "
-        f"{told}"
-    )
+    return f"Of {count(len(roots), 'state')} of the log, no two of one size differ; {told}"
 
 
 def _shown(case: Case, roots: dict[int, bytes]) -> set[int]:

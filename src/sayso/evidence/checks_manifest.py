@@ -104,10 +104,10 @@ def check_digests(case: Case) -> str:
     if not checked:
         raise NotMadeError("none of the files that the manifest lists is in this pack.")
     replaced = sum(name in case.replaced for name in checked)
-    told = f" {count(replaced, 'of them was', 'of them were')} replaced by an erasure."
+    told = f", or what an erasure left in its place ({replaced:,})" if replaced else ""
     return (
         f"{count(len(checked), 'file')} here of the {len(listed):,} that the manifest lists: each "
-        f"is the listed one, to the last bit.{told if replaced else ''}"
+        f"is the listed one, to the last bit{told}."
     )
 
 

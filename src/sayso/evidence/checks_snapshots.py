@@ -42,10 +42,13 @@ def check_snapshots(case: Case) -> str:
     manifests = sum(MANIFEST in names for names in found.values())
     said = (
         f"{count(len(found), 'snapshot')} shown by the entries of the ledger: each statement is "
-        "signed, and is the one that its entry names. "
-        f"{count(manifests, 'manifest')} here: each is the one that its entry names, and agrees "
-        "with itself."
+        "signed, and is the one that its entry names."
     )
+    if manifests:
+        said += (
+            f" {count(manifests, 'manifest is', 'manifests are')} here: each is the one that its "
+            "entry names, and agrees with itself."
+        )
     return " ".join(one for one in (said, *told) if one)
 
 

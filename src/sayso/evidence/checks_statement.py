@@ -202,9 +202,9 @@ def check_erasures(case: Case) -> str:
     for name, own in steps.items():
         case.replaced[name] = _ends(name, listed.get(name), own)
     return (
-        f"{count(len(notes), 'erasure')} after the snapshot was made: {len(case.replaced):,} of "
-        f"its files were replaced, and the digests before and after are signed by key {who}. What "
-        "was erased cannot be shown any more; that something stood there still can."
+        f"{count(len(notes), 'erasure')} after the snapshot was made replaced "
+        f"{count(len(case.replaced), 'file')} of it; the digests before and after are signed by "
+        f"key {who}. What was erased cannot be shown any more; that something stood there can."
     )
 
 

@@ -33,6 +33,7 @@ from sayso.model import EVERY_PURPOSE, Rulebook
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot.request import fold_states
 from sayso.tables import connect, reading
+from sayso.training.follow import training_entries
 
 
 def trace_of(ledger: Ledger, folders: Folders, hold_id: str) -> HoldTrace:
@@ -41,7 +42,8 @@ def trace_of(ledger: Ledger, folders: Folders, hold_id: str) -> HoldTrace:
     Raises:
         InputError: No published rulebook holds it.
     """
-    return trace_hold(hold_id, publications(ledger), list(folders.builds(ledger)))
+    training = training_entries(ledger, ledger.size())
+    return trace_hold(hold_id, publications(ledger), list(folders.builds(ledger)), training)
 
 
 def pack_hold(source: Source, hold_id: str, out: Path, *, folders: Sequence[Path] = ()) -> Packed:
@@ -63,7 +65,7 @@ def pack_hold(source: Source, hold_id: str, out: Path, *, folders: Sequence[Path
     logged = Logged(ledger, source.trust)
     known = Folders(ledger, source.trust, folders)
     published = publications(ledger)
-    trace = trace_hold(hold_id, published, list(known.builds(ledger)))
+    trace = trace_of(ledger, known, hold_id)
     books = {one.book.digest: one for one in published}
     rulebooks = {one.entry for one in trace.versions}
     rulebooks |= {
@@ -74,6 +76,12 @@ def pack_hold(source: Source, hold_id: str, out: Path, *, folders: Sequence[Path
         files |= logged.public(entry)
     for entry in entries_at(ledger, SNAPSHOT, [one.build.entry for one in trace.builds]):
         files |= logged.public(entry) | known.files(entry.index, manifest=True)
+    followed = {run.entry for one in trace.builds for run in one.runs}
+    followed |= {out.entry for one in trace.builds for run in one.runs for out in run.releases}
+    runs = {run.run for one in trace.builds for run in one.runs}
+    for entry in training_entries(ledger, logged.size):
+        if entry.index in followed or entry.payload.get("run") in runs:
+            files |= logged.public(entry)
     book = published[-1].book
     purpose = _purpose(trace, book)
     at = _members_at(trace, source.made_at)

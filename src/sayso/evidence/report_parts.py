@@ -191,10 +191,9 @@ class Numbers:
             for reason in self.reasons
             if self._cells.get((country, reason))
         ]
-        rows.insert(
-            0, ("admitted", "Admitted under the rules named.", self.cell(country, "admitted"))
-        )
-        rows.append(("in", "All records of members of this country.", self.cell(country, "in")))
+        admitted = self.cell(country, "admitted")
+        rows.insert(0, ("(none)", "Admitted under the rules named.", admitted))
+        rows.append(("All", "Records of members in this country.", self.cell(country, "in")))
         head = ("First reason", "What it means", "Records")
         return Table(caption, head, tuple(rows), numbers=frozenset({2}), total=True)
 

@@ -30,8 +30,8 @@ READER = (
     "manifests in the same pack hold those of all countries, since a part could not be checked."
 )
 PAST = (
-    "Rules and holds are told as the rulebook named below has them, also for days before it was "
-    "published. What was published on which day stands in a table of its own."
+    "Rules and holds are told as the rulebook named at the beginning has them, also for days "
+    "before it was published. What was published on which day stands in a table of its own."
 )
 NONE = Counts(records_in=0, admitted=0, refused={}, reasons={})
 
@@ -97,6 +97,7 @@ def report_period(facts: PeriodFacts) -> Report:
         ),
         claims=_claims(facts),
         checks=facts.checks,
+        numbers_title="What was in force, and numbers",
         tables=(
             _stretches(facts), _published(facts), _builds(facts),
             *(_reasons(facts, one) for one in facts.builds if one.counts is not None),

@@ -3,8 +3,8 @@
 Promises: pure; a bound whose day is not known exactly gives a window that is `unknown`, and
 never one in which nothing happened; every build of the hold's purposes is in the answer,
 also one that did not know of the hold. What was trained outside of this ledger it does not
-know, and says so where it is read. Shards, adapters and releases follow from the snapshots
-that are named here, once there are any.
+know, and says so where it is read. Adapters and releases are followed from each build by the
+ledger's entries about training (`sayso.training.follow`).
 
 Example:
     >>> trace_hold("hk-2024-10-11", publications, builds).windows[0].days     # doctest: +SKIP
@@ -18,6 +18,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from sayso.errors import InputError
+from sayso.ledger.store import PublicEntry
 from sayso.model import (
     EVERY_PURPOSE,
     Country,
@@ -35,6 +36,7 @@ from sayso.model import (
 from sayso.rulebook.civil import COUNTRIES, zones_of
 from sayso.rulebook.in_force import WORLD, begins_at, in_force, scopes_of
 from sayso.snapshot.manifest import Counts
+from sayso.training.follow import FollowedRun, follow
 
 
 class Relation(StrEnum):
@@ -147,6 +149,7 @@ class Touched:
         stopped: Whether the hold refused all of its scope in this build.
         records_in: Of the scope; None where the manifest is not at hand. So the others.
         on_hold: Refused with the hold as the first reason.
+        runs: What learned from its records of the scope.
     """
 
     build: Build
@@ -156,6 +159,7 @@ class Touched:
     records_in: int | None
     admitted: int | None
     on_hold: int | None
+    runs: tuple[FollowedRun, ...] = ()
 
     @property
     def relation(self) -> Relation | None:
@@ -217,7 +221,10 @@ class HoldTrace:
 
 
 def trace_hold(
-    hold_id: str, publications: Sequence[Publication], builds: Iterable[Build]
+    hold_id: str,
+    publications: Sequence[Publication],
+    builds: Iterable[Build],
+    training: Sequence[PublicEntry] = (),
 ) -> HoldTrace:
     """Return everything that a hold touches.
 
@@ -225,6 +232,7 @@ def trace_hold(
         hold_id: Its id in the rulebook.
         publications: Every published rulebook, in order.
         builds: Every snapshot's entry, in order.
+        training: Of `sayso.training.training_entries`.
 
     Raises:
         InputError: No published rulebook holds it.
@@ -243,7 +251,7 @@ def trace_hold(
         spans=spans,
         windows=tuple(_windows(book, hold, by_country)),
         builds=tuple(
-            _touched(hold, build, by_country, books.get(build.rulebook))
+            _touched(hold, build, by_country, books.get(build.rulebook), training)
             for build in builds
             if concerns(hold, build.purpose)
         ),
@@ -396,7 +404,11 @@ def _permitting(
 
 
 def _touched(
-    hold: Hold, build: Build, by_country: Mapping[Country, Span], book: Rulebook | None
+    hold: Hold,
+    build: Build,
+    by_country: Mapping[Country, Span],
+    book: Rulebook | None,
+    training: Sequence[PublicEntry],
 ) -> Touched:
     inside = [
         country
@@ -421,6 +433,7 @@ def _touched(
         on_hold=sum(one.refused.get(str(Reason.ON_HOLD), 0) for one in counts)
         if has_counts
         else None,
+        runs=tuple(run for run in follow(training, build.manifest, inside) if run.adapters),
     )
 
 

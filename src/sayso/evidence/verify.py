@@ -344,6 +344,8 @@ def _make(report: Report, case: Case, name: str, check: Callable[[Case], str]) -
 def _limits(case: Case) -> list[str]:
     """Return what the checks that were made cannot show."""
     found = [limits.ADMITTED, limits.SUBMITTED, limits.TIMES, limits.FACTS, limits.MODELS]
+    if case.replaced:
+        found.append(limits.ERASED)
     if case.policy is not None:
         found.append(limits.of_witnesses(case.policy))
     if not case.given.keys or (case.policy is not None and case.given.policy is None):

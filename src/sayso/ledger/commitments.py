@@ -22,6 +22,7 @@ COMMITMENT_BYTES = 32
 # 128 MiB. A segment is sorted by member, so that each window reads its columns once.
 WINDOW_ENTRIES = 1 << 22
 BATCH_ROWS = 1 << 17
+ROW = np.dtype(f"V{COMMITMENT_BYTES}")
 
 
 def commitments(
@@ -66,8 +67,8 @@ class _Gathered:
 
     def __init__(self, first: int, end: int) -> None:
         self._first = first
-        self._rows = np.empty((end - first, COMMITMENT_BYTES), np.uint8)
-        self._times = np.zeros(end - first, np.uint8)
+        self._rows = np.empty(end - first, ROW)
+        self._is_there = np.zeros(end - first, np.bool_)
 
     def take(self, indexes: npt.NDArray[np.int64], joined: bytes | memoryview) -> None:
         """Take the commitments of these indexes; those outside of the window are passed over."""
@@ -75,22 +76,26 @@ class _Gathered:
             raise IntegrityError(
                 "a commitment of the ledger is not 32 bytes", hint="run 'sayso log fsck'"
             )
-        rows = np.frombuffer(joined, np.uint8).reshape(-1, COMMITMENT_BYTES)
-        inside = (indexes >= self._first) & (indexes < self._first + len(self._rows))
-        places = indexes[inside] - self._first
-        self._rows[places] = rows if inside.all() else rows[inside]
-        np.add.at(self._times, places, 1)
+        places, rows = indexes - self._first, np.frombuffer(joined, ROW)
+        inside = (places >= 0) & (places < len(self._rows))
+        if not inside.all():
+            places, rows = places[inside], rows[inside]
+        ordered = np.sort(places)
+        again = ordered[1:][ordered[1:] == ordered[:-1]]
+        for twice in (places[self._is_there[places]], again):
+            if len(twice):
+                raise _wrong(self._first + int(twice.min()), "stands twice")
+        self._rows[places], self._is_there[places] = rows, True
 
     def joined(self) -> bytes:
         """Return them, joined."""
-        odd = np.flatnonzero(self._times != 1)
-        if len(odd):
-            at = int(odd[0])
-            what = "stands twice" if self._times[at] else "is missing"
-            raise IntegrityError(
-                f"entry {self._first + at} of the ledger {what}", hint="run 'sayso log fsck'"
-            )
+        if not self._is_there.all():
+            raise _wrong(self._first + int(self._is_there.argmin()), "is missing")
         return self._rows.tobytes()
+
+
+def _wrong(index: int, what: str) -> IntegrityError:
+    return IntegrityError(f"entry {index} of the ledger {what}", hint="run 'sayso log fsck'")
 
 
 def _segment(path: Path) -> Iterator[tuple[npt.NDArray[np.int64], bytes | memoryview]]:

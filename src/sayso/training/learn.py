@@ -59,7 +59,7 @@ def load_base(path: Path, device: str) -> Loaded:
         path, dtype=torch.float32, attn_implementation="eager", local_files_only=True
     )
     tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
-    model.requires_grad_(False)  # noqa: FBT003  PyTorch's own way
+    model.requires_grad_(False)
     return Loaded(model.to(device).eval(), tokenizer, device)
 
 

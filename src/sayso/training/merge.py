@@ -7,7 +7,7 @@ base that was just read from disk. Nothing is ever taken out of a merged model a
 an adapter, one merges anew.
 
 PEFT's `add_weighted_adapter` is not used: its `linear` multiplies sums by sums, and it keeps
-the old weights without a word where the name is taken. See docs/adr.
+the old weights without a word where the name is taken. See docs/adr/0014.
 """
 
 from collections.abc import Mapping

@@ -105,7 +105,11 @@ def closed_countries(countries: Sequence[str], now: InForce) -> dict[str, str]:
     found = {}
     for country in countries:
         law = now.jurisdiction(country)
-        if law is None or law.unruled or any(one.rule.mode is Mode.NOT_ENABLED for one in law.rules):
+        if (
+            law is None
+            or law.unruled
+            or any(one.rule.mode is Mode.NOT_ENABLED for one in law.rules)
+        ):
             found[country] = f"no rule permits it in {country}"
         if law is not None and law.holds:
             found[country] = f"hold '{law.holds[0].hold_id}' stands over {country}"
@@ -263,8 +267,7 @@ def _masks_of(content: Path, states: MemberStates) -> dict[tuple[str, str], int]
     members = rows["member_id"].cast(pa.string()).to_pylist()
     records = rows["record_id"].cast(pa.string()).to_pylist()
     return {
-        (member, record): mask
-        for member, record, mask in zip(members, records, masks, strict=True)
+        (member, record): mask for member, record, mask in zip(members, records, masks, strict=True)
     }
 
 
@@ -281,16 +284,18 @@ class _Sparing:
     def is_spared(self, member: str, country: str, mask: int) -> bool:
         """Whether the record's only fault is an `off` under rules that look ahead alone."""
         chose_off = mask & mask_of((Reason.CHOSEN_OFF,))
-        if not chose_off or mask & ~_OFF & ~COUNTRY_WIDE or _forgets(self.then.jurisdiction(country)):
+        if (
+            not chose_off
+            or mask & ~_OFF & ~COUNTRY_WIDE
+            or _forgets(self.then.jurisdiction(country))
+        ):
             return False
         said = [
             one
             for one in choices_of(self.workspace.ledger, member, self.known)
             if one.choice is Choice.OFF and one.purpose in {self.purpose, EVERY_PURPOSE}
         ]
-        laws = [
-            in_force(self.now.book, self.purpose, instant_of(one.effective_us)) for one in said
-        ]
+        laws = [in_force(self.now.book, self.purpose, instant_of(one.effective_us)) for one in said]
         return bool(said) and not any(_forgets(law.jurisdiction(country)) for law in laws)
 
 

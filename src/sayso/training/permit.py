@@ -83,7 +83,8 @@ class Permit:
         at: When it was asked for.
         known: The ledger's size then.
         countries: Those that are asked about.
-        refused: Records of the snapshot that would be refused today, by tag.
+        refused: Records of the snapshot that would be refused today, by tag; none where a
+            run forgets, which looked itself.
     """
 
     workspace: Workspace
@@ -154,7 +155,8 @@ class Permit:
             _Size(ledger), at, known,
         )  # fmt: skip
         permit.look()
-        permit.refused = refused_today(workspace, snapshot)
+        if again is None:
+            permit.refused = refused_today(workspace, snapshot)
         return permit
 
     @property
@@ -242,13 +244,15 @@ class _Size:
             cursor = self._con.connection.cursor()
             try:
                 cursor.execute(self._query)
-                (size,) = cursor.fetchone()
+                size = cursor.fetchone()
             finally:
                 cursor.close()
         except (sa.exc.SQLAlchemyError, driver.Error):
             self.close()
             raise _silent() from None
-        return int(size)
+        if size is None:
+            raise _silent()
+        return int(size[0])
 
     def close(self) -> None:
         """Release the connection."""

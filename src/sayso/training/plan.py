@@ -156,17 +156,15 @@ def plot(found: Plan) -> str:
             f"{_x(k, along):.1f},{_y(share):.1f}" for k, share in zip(along, shares, strict=True)
         )
         colour = _COLOURS[place % len(_COLOURS)]
-        lines += [
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>',
-            f'<text x="{_LEFT + _WIDTH + 8}" y="{_TOP + 14 + 18 * place}" fill="{colour}">'
-            f"S = {cost.count}</text>",
-        ]
-    grid = [
-        f'<line x1="{_LEFT}" x2="{_LEFT + _WIDTH}" y1="{_y(tick / 4):.1f}" y2="{_y(tick / 4):.1f}" '
-        f'stroke="#ddd"/><text x="{_LEFT - 8}" y="{_y(tick / 4) + 4:.1f}" text-anchor="end">'
-        f"{tick * 25} %</text>"
-        for tick in range(5)
-    ]
+        name = f'<text x="{_LEFT + _WIDTH + 8}" y="{_TOP + 14 + 18 * place}" fill="{colour}">'
+        lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
+        lines.append(f"{name}S = {cost.count}</text>")
+    grid = []
+    for tick in range(5):
+        y, right = f"{_y(tick / 4):.1f}", _LEFT + _WIDTH
+        grid.append(f'<line x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+        name = f'<text x="{_LEFT - 8}" y="{_y(tick / 4) + 4:.1f}" text-anchor="end">'
+        grid.append(f"{name}{tick * 25} %</text>")
     marks = [
         f'<text x="{_x(k, along):.1f}" y="{_TOP + _HEIGHT + 18}" text-anchor="middle">{k:,}</text>'
         for k in along

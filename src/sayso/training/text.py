@@ -1,4 +1,4 @@
-"""Text preparation: what a model reads of one record.
+r"""Text preparation: what a model reads of one record.
 
 Promises: a pure function of one record, with no counter, no table and no other record in
 hand, so that taking a member away changes nobody else's text; e-mail addresses and phone
@@ -7,7 +7,7 @@ a sentence stays.
 
 Example:
     >>> prepare("post", "Write to me: ann@example.org")
-    'Write a post.\\n\\nWrite to me: [e-mail]'
+    'Write a post.\n\nWrite to me: [e-mail]'
 """
 
 import re

@@ -335,6 +335,33 @@ def test_a_holds_trace_stands_in_its_pack(town: Town, tmp_path: Path) -> None:
     assert "models that learned then stay as they are" in html
 
 
+def test_what_learned_before_a_hold_stands_in_its_pack(town: Town, tmp_path: Path) -> None:
+    ledger = town.workspace.ledger
+    window = next(ledger.public("snapshot", ledger.size()))
+    shards = {"HK-0": "a" * 64, "US-0": "b" * 64}
+    run = ledger.append_public(
+        "training-run",
+        {"run": "r1", "before": "", "snapshot": window.payload["manifest"], "shards": shards},
+        CREATED_US,
+    )
+    out = ledger.append_public("release", {"release": "x1", "adapters": shards}, CREATED_US)
+    gone = ledger.append_public(
+        "disposition",
+        {"run": "r1", "release": "x1", "shards": [], "disposition": "sealed", "why": ["hold"]},
+        CREATED_US,
+    )
+    town.workspace.integrate()
+
+    make("hold", town, tmp_path / "a.zip")
+
+    files = read_pack(tmp_path / "a.zip").files
+    assert {f"entries/{one.index}.json" for one in (run, out, gone)} <= files.keys()
+    (told,) = json.loads(files["report.json"])["builds"][0]["runs"]
+    assert told["adapters"] == {"HK-0": "a" * 64}
+    assert told["releases"][0]["disposition"] == "sealed"
+    assert verify_path(tmp_path / "a.zip", Given()).is_sound
+
+
 def test_a_hold_whose_snapshots_are_gone_says_unknown(town: Town, tmp_path: Path) -> None:
     for name in ("base", "window"):
         (town.folder / name / "manifest.json").unlink()

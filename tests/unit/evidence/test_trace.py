@@ -2,12 +2,20 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from sayso.errors import InputError
+from sayso.evidence.report_trace import (
+    answer_of,
+    builds_of,
+    learned_of,
+    trace_json,
+    windows_of,
+)
 from sayso.evidence.trace import Build, HoldTrace, Publication, Relation, trace_hold
+from sayso.ledger.store import PublicEntry
 from sayso.model import DEFAULT_PURPOSE, Dated, Exactness, Position, Rulebook
 from sayso.publishing import lifting, placing, template_files
 from sayso.rulebook.parse import parse_rulebook
@@ -235,6 +243,75 @@ def test_other_purposes_are_not_touched() -> None:
     other = build(1, "2025-01-01T00:00Z")
 
     assert traced(HK, replace(other, purpose="another")).builds == ()
+
+
+# ---- training ---------------------------------------------------------------------------
+
+
+def test_what_learned_from_a_build_is_followed() -> None:
+    made = build(1, "2024-10-01T00:00Z")
+    training = [
+        PublicEntry(2, "training-run", 0, {
+            "run": "r1", "before": "", "snapshot": made.manifest,
+            "shards": {"HK-0": "a" * 64, "GB-0": "b" * 64},
+        }),
+        PublicEntry(3, "release", 0, {
+            "release": "x1", "adapters": {"HK-0": "a" * 64, "GB-0": "b" * 64},
+        }),
+    ]  # fmt: skip
+
+    trace = trace_hold(HK, [publication(0, BOOK)], [made], training)
+
+    ((run,),) = (one.runs for one in trace.builds)
+    assert (run.entry, list(run.adapters)) == (2, ["HK-0"])
+    assert [(out.entry, out.disposition) for out in run.releases] == [(3, "served")]
+    (row,) = learned_of(trace).rows
+    assert row == ("2", "1", "before the hold", "HK-0", "none", "entry 3: served")
+    told: Any = trace_json(trace)["builds"]
+    assert told[0]["runs"][0]["releases"] == [
+        {"entry": 3, "release": "x1", "disposition": "served"}
+    ]
+
+
+# ---- words ------------------------------------------------------------------------------
+
+
+def test_the_answer_to_hong_kong() -> None:
+    told = " ".join(answer_of(traced(HK)))
+
+    assert "members in Hong Kong stood under a rule that permitted this use" in told
+    assert "for 23 days: from 2024-09-18 00:00:00 in Hong Kong" in told
+    assert "until 2024-10-11 00:00:00 in Hong Kong" in told
+    assert "what was trained elsewhere is unknown here, not none" in told
+    assert "models that learned then stay as they are" in told
+
+
+def test_the_answer_to_canada_is_at_most() -> None:
+    told = " ".join(answer_of(traced(CA, build(1, "2024-11-01T00:00Z"))))
+
+    assert "for at most 83 days" in told
+    assert "1 build is as of an instant at which the hold may or may not have stood" in told
+
+
+def test_the_answer_of_a_wide_hold_is_short() -> None:
+    edit, names = placing(
+        "all", "world", purposes=("*",), begins=Dated(instant("2025-12-01T00:00Z")),
+        placed_by="us", asked_by="", ordered_by="", condition="", source=None,
+    )  # fmt: skip
+    book = parse_rulebook(edit(FILES))
+
+    trace = trace_hold(names[0], [publication(0, book)], [build(1, "2025-12-02T00:00Z", book)])
+
+    assert len(trace.countries) > 200
+    assert trace.builds[0].stopped
+    assert len(answer_of(trace)) <= 4
+    assert len(windows_of(trace).rows) == len(trace.windows) > 3
+
+
+def test_small_counts_are_hidden() -> None:
+    made = build(1, "2024-10-01T00:00Z", HK=counts(30, 4, 20))
+
+    assert builds_of(traced(HK, made), "all").rows[0][4:] == ("fewer than 10", "20")
 
 
 def test_a_hold_that_is_not_there() -> None:

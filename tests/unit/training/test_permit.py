@@ -10,8 +10,8 @@ from sayso.errors import InputError, IntegrityError, RefusedError, UnavailableEr
 from sayso.model import Dated, Position
 from sayso.training import Permit, StoppedError
 from sayso.workspace import Workspace
-from tests.town import Clock, member_row, write_content, write_csv
 from tests.town import MEMBER_COLUMNS as COLUMNS
+from tests.town import Clock, member_row, write_content, write_csv
 from tests.unit.training.lab import build, content_rows, make_lab, member_rows
 
 JANUARY = Dated(datetime(2026, 1, 1, tzinfo=UTC))
@@ -57,7 +57,9 @@ def test_a_hold_on_another_country_does_not(lab: Workspace, first: Path) -> None
 
 def test_a_stale_rulebook_refuses(lab: Workspace, first: Path) -> None:
     files = lab.draft_files()
-    lab.publish({n: text.replace("minimum_age: 18", "minimum_age: 21") for n, text in files.items()})
+    lab.publish(
+        {n: text.replace("minimum_age: 18", "minimum_age: 21") for n, text in files.items()}
+    )
 
     with pytest.raises(RefusedError, match="the rules of BR are others now"):
         Permit.ask(lab, first)
@@ -147,7 +149,12 @@ def test_a_hold_ends_a_permit_at_the_next_renewal(lab: Workspace, first: Path) -
 
     with pytest.raises(StoppedError, match="stopped before step 7"):
         permit.renew(7)
-    lab.lift_hold("us-2026-01-01", lifted=Dated(datetime(2026, 1, 5, tzinfo=UTC)), source=None, position=Position.NONE)
+    lab.lift_hold(
+        "us-2026-01-01",
+        lifted=Dated(datetime(2026, 1, 5, tzinfo=UTC)),
+        source=None,
+        position=Position.NONE,
+    )
     permit.renew(8)
 
 

@@ -54,8 +54,7 @@ def test_the_merge_is_the_naive_mean(trained: tuple[Workspace, Path]) -> None:
         assert torch.allclose(delta, naive * RECIPE.alpha / RECIPE.rank, rtol=1e-12, atol=1e-15)
         assert float(delta.abs().max()) > 0
     assert all(
-        torch.equal(one, merged[name])
-        for name, one in mean_of(folder, found, names[::-1]).items()
+        torch.equal(one, merged[name]) for name, one in mean_of(folder, found, names[::-1]).items()
     )
 
 
@@ -116,13 +115,11 @@ def test_an_adapter_that_differs_is_never_merged(
     path = next((copy / ADAPTERS).iterdir()) / WEIGHTS
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
 
-    with pytest.raises(IntegrityError, match="is not the one that run.json lists"):
+    with pytest.raises(IntegrityError, match=r"is not the one that run\.json lists"):
         release(lab, copy, tmp_path / "releases", base=small_base())
 
 
-def test_another_base_is_never_merged_into(
-    trained: tuple[Workspace, Path], tmp_path: Path
-) -> None:
+def test_another_base_is_never_merged_into(trained: tuple[Workspace, Path], tmp_path: Path) -> None:
     lab, folder = trained
     other, _ = own_base(tmp_path / "bases", Size(**{**SIZE.model_dump(), "seed": 2}))
 
@@ -172,7 +169,9 @@ def test_a_run_can_be_followed_to_its_releases(
     entry = lab.ledger.latest("training-run", lab.ledger.size(), run=found.digest)
     assert entry is not None
 
-    told = follow(training_entries(lab.ledger, lab.ledger.size()), entry.payload["snapshot"], {"BR"})
+    told = follow(
+        training_entries(lab.ledger, lab.ledger.size()), entry.payload["snapshot"], {"BR"}
+    )
 
     mine = next(one for one in told if one.run == found.digest)
     assert {name[:2] for name in mine.adapters} == {"BR"}
