@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 T ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test cover check fix bench soak lock clean
+.PHONY: help dev demo test cover check fix bench soak lock verifier clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -46,6 +46,9 @@ soak: $(STAMP)  ## a million random cases, two hundred kills
 
 lock: $(STAMP)  ## rewrite constraints.txt from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable --exclude sayso | sort -f > constraints.txt
+
+verifier: $(STAMP)  ## sayso-verify.pyz, which needs Python and cryptography alone
+	$(BIN)/sayso verify --write-verifier sayso-verify.pyz
 
 clean:  ## remove what the targets made
 	rm -rf .venv demo-out bench-out soak-out build dist

@@ -123,7 +123,12 @@ def _past(day: int = 1) -> Dated:
 def _permit(report: Report, workspace: Workspace, first: Path, base: Path, recipe: Recipe) -> None:
     permit = Permit.ask(workspace, first)
     times = 20_000
-    renewing = seconds(lambda: [permit.renew(step) for step in range(times)]) / times
+
+    def renew_all() -> None:
+        for step in range(times):
+            permit.renew(step)
+
+    renewing = seconds(renew_all) / times
     permit.close()
     loaded = load_base(base, prepare_torch("cpu"))
     texts = [text for shard in read_shards(first, 1).values() for text in shard.texts]
@@ -148,10 +153,12 @@ def _sharding(report: Report, first: Path, base: Path, recipe: Recipe, runs: int
     def lesson(texts: list[str]) -> None:
         learn(loaded, texts, recipe, lambda _step: None, lambda *_told: None)
 
+    def sharded() -> None:
+        for texts in shards:
+            lesson(texts)
+
     blocks = len(cut(tokens_of(loaded.tokenizer, everything), recipe.block_tokens))
-    times, one, other = ratio(
-        lambda: [lesson(texts) for texts in shards], lambda: lesson(everything), runs
-    )
+    times, one, other = ratio(sharded, lambda: lesson(everything), runs)
     report.add(
         f"{len(shards)} shards / one adapter on all of it", times, "x", at_most=1.3,
         detail=f"{one:.2f} s against {other:.2f} s, {blocks} blocks",

@@ -5,6 +5,7 @@ proof; counts come from signed manifests; no data of a member.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from sayso.canonical import canonical_json
@@ -19,10 +20,11 @@ from sayso.evidence.entries import (
 )
 from sayso.evidence.packs import HELD, REPORT, Packed, Source, finish, need_room
 from sayso.evidence.period import Period, stretches
-from sayso.evidence.report import Check, render
+from sayso.evidence.report import Check, Picture, render
 from sayso.evidence.report_parts import only, picture, plural
 from sayso.evidence.report_period import PeriodFacts, period_json, report_period
 from sayso.evidence.trace import Build
+from sayso.model import Rulebook
 
 
 def pack_period(
@@ -74,11 +76,7 @@ def pack_period(
         published=inside,
         builds=builds,
         policy=source.trust.policy,
-        picture=picture(
-            only(last.book, [period.country], purpose, period.begins), purpose,
-            "Rules and holds that speak of this country. Uncertain dates fade.",
-            source.made_at.date(), "today",
-        ),
+        picture=_picture(last.book, period, purpose, source.made_at.date()),
         checks=_checks(len(rulebooks), builds),
         made_at=source.made_at,
     )  # fmt: skip
@@ -87,6 +85,12 @@ def pack_period(
         "report.json": canonical_json(period_json(facts)),
     }
     return finish(source, out, "period", _question(period, purpose), files)
+
+
+def _picture(book: Rulebook, period: Period, purpose: str, today: date) -> Picture | None:
+    mine = only(book, [period.country], purpose, period.begins)
+    told = "Rules and holds that speak of this country. Uncertain dates fade."
+    return picture(mine, purpose, told, today, "today")
 
 
 def _question(period: Period, purpose: str) -> dict[str, object]:

@@ -32,6 +32,8 @@ from sayso.training.shards import bucket_tables
 from sayso.workspace import Workspace
 
 OFFICER = "officer"
+# Why a shard goes that a forgetting marked before it was killed.
+UNFINISHED = "begun before"
 
 
 @dataclass(frozen=True)
@@ -116,14 +118,16 @@ def forget(
     dropped, why = _demanded(workspace, run_folder, request, standing)
     before = load_dropped(run_folder)
     everything = before.and_also(dropped)
-    fresh = tuple(sorted(dropped.shards - before.shards))
+    # Also what a forgetting that was killed had marked, and not deleted.
+    there = {name for name in everything.shards if (run_folder / ADAPTERS / name).exists()}
+    fresh = tuple(sorted(there))
     dispositions: list[Disposition] = []
     deleted: dict[str, str] = {}
     if fresh:
         # First of all: from here on no release takes these adapters.
         write_whole(run_folder / DROPPED, everything.to_bytes())
         dispositions += _dispose(workspace, standing, fresh, why, request.by)
-        deleted = _delete(workspace, run_folder, fresh, dispositions)
+        deleted = _delete(workspace, run_folder, fresh)
     if request.pending:
         dispositions += _keep(workspace, standing, everything.shards, request.by)
     found = Forgotten(fresh, len(dropped.left_out), deleted, tuple(dispositions))
@@ -213,7 +217,8 @@ def _dispose(
 ) -> Iterable[Disposition]:
     """Append what becomes of the run's shards and of every release that holds them."""
     run = standing.run
-    reasons = tuple(sorted({reason for name in shards for reason in why[name]}))
+    found = {reason for name in shards for reason in why.get(name, (UNFINISHED,))}
+    reasons = tuple(sorted(found))
     yield _append(workspace, run.digest, "", "forgotten", sorted(shards), reasons, by)
     weights = {run.shards[name].adapter for name in shards}
     noted = places(workspace.path, RELEASES)
@@ -269,14 +274,14 @@ def _append(
     return Disposition(entry, release, what, why)
 
 
-def _delete(
-    workspace: Workspace, folder: Path, shards: Collection[str], made: Iterable[Disposition]
-) -> dict[str, str]:
+def _delete(workspace: Workspace, folder: Path, shards: Collection[str]) -> dict[str, str]:
     """Delete adapters, what unfinished runs left beside them, and releases; list every file."""
-    doomed = [folder / ADAPTERS / name for name in shards]
-    doomed += [folder.with_name(f"{folder.name}.partial")]
+    gone = {digest for digest, what in _disposed(workspace).items() if what == "forgotten"}
     noted = places(workspace.path, RELEASES)
-    doomed += [noted[one.release] / MODEL for one in made if one.release in noted]
+    doomed = [noted[digest] / MODEL for digest in sorted(gone & noted.keys())]
+    doomed += [folder.with_name(f"{folder.name}.partial")]
+    # Last: as long as they stand, the next forgetting knows that this one was not finished.
+    doomed += [folder / ADAPTERS / name for name in shards]
     deleted: dict[str, str] = {}
     for place in doomed:
         if place.is_dir():
