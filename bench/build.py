@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.measure import Report, seconds
-from sayso.tables import connect, quoted
 from sayso.opening import init_workspace
+from sayso.tables import connect, quoted
 
 AT = "2025-11-10T00:00:00Z"
 COUNTRIES = ("HK", "GB", "US", "CA", "IN", "JP", "BR", "AU", "NZ", "MX", "ZA", "KR")

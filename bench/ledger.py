@@ -10,8 +10,8 @@ import numpy as np
 from bench.measure import Report, ratio
 from sayso.ledger.fold import fold_choices
 from sayso.ledger.store import canonical_choice
-from sayso.tables import connect, quoted
 from sayso.opening import init_workspace
+from sayso.tables import connect, quoted
 
 PURPOSE = "content-generation-training"
 

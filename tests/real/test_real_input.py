@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sayso.model import DEFAULT_PURPOSE, Reason
+from sayso.opening import init_workspace
 from sayso.snapshot import load_records
 from sayso.sources import import_source
-from sayso.opening import init_workspace
 from sayso.workspace import Workspace
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

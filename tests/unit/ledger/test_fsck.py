@@ -24,8 +24,8 @@ from sayso.ledger.fsck import Report, fsck
 from sayso.ledger.ingest import seal
 from sayso.ledger.versions import Version, version_at
 from sayso.model import Choice
-from sayso.rulebook.parse import rulebook_digest
 from sayso.opening import FOLDERS
+from sayso.rulebook.parse import rulebook_digest
 from tests.town import START_US, member_row, town_choices, town_members, write_jsonl
 from tests.unit.ledger.builders import entries, say
 

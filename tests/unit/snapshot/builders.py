@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from sayso.snapshot.manifest import Manifest
 from sayso.opening import init_workspace, open_workspace
+from sayso.snapshot.manifest import Manifest
 from sayso.workspace import Workspace
 from tests.town import (
     AT,
