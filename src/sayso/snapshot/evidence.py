@@ -68,17 +68,22 @@ def pin_log(ledger: Ledger, trust: Trust, known: int) -> LogPin:
 
 
 def write_statements(folder: Path, manifest: Manifest, trust: Trust, run: Run) -> str:
-    """Write the signed statements of a snapshot; return the digest of its own one, in hex."""
+    """Write the signed statements of a snapshot; return the digest of its own one, in hex.
+
+    `build.json` stands there already: the statement names it, as it names all its siblings.
+    """
+    evidence = folder / FOLDER
+    (evidence / "policy").write_bytes(trust.policy_bytes)
+    (evidence / "attest.pem").write_bytes(trust.key.public.to_pem())
     subjects = {"manifest.json": manifest.digest}
     built = provenance(subjects, pins_of(manifest, {}), _builder(manifest, run))
     siblings = {PROVENANCE: hashlib.sha256(built).hexdigest()}
+    for name in ("build.json", "policy", "attest.pem"):
+        siblings[name] = hashlib.sha256((evidence / name).read_bytes()).hexdigest()
     standing = StandingRoot(bytes.fromhex(manifest.standing.root), manifest.standing.rows)
     stated = snapshot_statement(manifest.digest, pins_of(manifest, siblings), standing)
     for name, raw in ((PROVENANCE, built), (STATEMENT, stated)):
-        envelope = sign(STATEMENT_TYPE, raw, trust.key)
-        (folder / FOLDER / name).write_bytes(envelope.to_bytes())
-    (folder / FOLDER / "policy").write_bytes(trust.policy_bytes)
-    (folder / FOLDER / "attest.pem").write_bytes(trust.key.public.to_pem())
+        (evidence / name).write_bytes(sign(STATEMENT_TYPE, raw, trust.key).to_bytes())
     return hashlib.sha256(stated).hexdigest()
 
 
