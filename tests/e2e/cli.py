@@ -32,6 +32,17 @@ class Done:
         return found
 
 
+@dataclass(frozen=True)
+class Story:
+    """A workspace that has been through everything, and what each step printed."""
+
+    folder: Path
+    steps: dict[str, Done]
+
+    def __getitem__(self, step: str) -> Done:
+        return self.steps[step]
+
+
 def environment(**more: str) -> dict[str, str]:
     """Return what a process is given."""
     return {name: os.environ[name] for name in KEPT if name in os.environ} | more

