@@ -146,7 +146,7 @@ def _permit(report: Report, workspace: Workspace, first: Path, base: Path, recip
 
 
 def _sharding(report: Report, first: Path, base: Path, recipe: Recipe, runs: int) -> None:
-    loaded = load_base(base, prepare_torch("cpu"))
+    loaded, recipe = load_base(base, prepare_torch("cpu")), recipe.model_copy(update={"epochs": 1})
     shards = [shard.texts for shard in read_shards(first, recipe.shards).values()]
     everything = [text for texts in shards for text in texts]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from sayso import training
 from sayso.model import Dated
-from sayso.training import Permit, SaysoCallback, StoppedError
+from sayso.training import Permit, StoppedError
 from sayso.training.learn import cut, load_base, tokens_of
 from sayso.training.runs import SEALED
 from tests.unit.training.lab import make_lab, small_base
@@ -16,6 +17,7 @@ from tests.unit.training.lab import make_lab, small_base
 pytest.importorskip("torch", reason="sayso[train] is not installed")
 transformers = pytest.importorskip("transformers", reason="sayso[train] is not installed")
 pytest.importorskip("accelerate", reason="sayso[train] is not installed")
+SaysoCallback = training.SaysoCallback
 
 
 @pytest.mark.filterwarnings("ignore")  # those of somebody else's trainer
