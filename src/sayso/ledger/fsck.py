@@ -305,7 +305,8 @@ class _Check:
         payload = json.loads(text)
         if kind == "rulebook":
             self._count("rulebooks")
-            if rulebook_digest(payload["files"]) != payload["digest"]:
+            files = payload.get("files")
+            if not isinstance(files, dict) or rulebook_digest(files) != payload.get("digest"):
                 self._fault(index, "the rulebook's files do not have its digest")
         elif kind == "erasure":
             tombs.add(payload["tombstone"])
