@@ -304,3 +304,19 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_once(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file that is not there yet, whole or not at all."""
+    made = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(made, path)  # fails where another process was first
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()

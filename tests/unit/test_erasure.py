@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from sayso.attest.dsse import parse_envelope
+from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, sign
+from sayso.attest.keys import SigningKey
 from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
 from sayso.ledger.commitments import commitments
 from sayso.ledger.fsck import fsck
@@ -20,6 +21,8 @@ from sayso.opening import init_workspace, open_workspace
 from sayso.snapshot import compare, load_manifest, load_records
 from sayso.snapshot.erase import Reached
 from sayso.snapshot.known import known_snapshots
+from sayso.snapshot.notes import read_notes
+from sayso.training import Permit
 from sayso.workspace import Workspace
 from tests.town import (
     AT,
@@ -311,6 +314,24 @@ def test_a_rewritten_snapshot_that_was_changed_is_not_read(
         load_records(folder / "first")
     with pytest.raises(IntegrityError):
         workspace.rebuild(folder / "first", folder / "third", at=AT)
+
+
+def test_a_note_that_another_signed_counts_for_nothing(place: tuple[Path, Workspace]) -> None:
+    """Whoever can write into the folder can sign with a key of their own, and name it there."""
+    folder, workspace = place
+    done = workspace.erase(WHO)
+    snapshot = folder / "first"
+    note = snapshot / "evidence" / "erasures" / f"{done.entry}.json"
+    stranger = SigningKey(bytes(32))
+    payload = parse_envelope(note.read_bytes()).payload
+    note.write_bytes(sign(STATEMENT_TYPE, payload, stranger).to_bytes())
+    with pytest.raises(IntegrityError):
+        load_records(snapshot)
+    (snapshot / "evidence" / "attest.pem").write_bytes(stranger.public.to_pem())
+    with pytest.raises(IntegrityError):
+        read_notes(snapshot, workspace.trust.key.public)
+    with pytest.raises(IntegrityError):
+        Permit.ask(workspace, snapshot)
 
 
 def test_a_killed_builds_leftovers_go(place: tuple[Path, Workspace]) -> None:

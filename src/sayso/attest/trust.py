@@ -6,7 +6,6 @@ that the caller brings, and never replaced: a lost key is an error. `log/policy`
 its witnesses and the quorum.
 """
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from sayso.attest.keys import SigningKey, parse_signing_key
 from sayso.errors import InputError, IntegrityError
 from sayso.log import Policy, SignerKey, parse_policy, parse_signer_key
+from sayso.tables import write_once
 
 LOG_KEY, ATTEST_KEY = "keys/log.key", "keys/attest.pem"
 POLICY = "log/policy"
@@ -92,19 +92,3 @@ def _read(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except FileNotFoundError:
         raise IntegrityError(f"'{name}' is missing", hint="restore it from backup") from None
-
-
-def write_once(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file that is not there yet, whole or not at all."""
-    made = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(made, path)  # fails where another process was first
-    except FileExistsError:
-        pass
-    finally:
-        made.unlink()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from sayso.attest.trust import write_once
 from sayso.cli.shared import (
     FILE,
     Shared,
@@ -25,6 +24,7 @@ from sayso.ledger.logged import check_log, export_log, prove_entry, reader_of
 from sayso.log import KeyType, SignerKey, parse_signer_key, parse_verifier_key
 from sayso.log.witness import Witness, open_server
 from sayso.snapshot.evidence import renew_proofs
+from sayso.tables import write_once
 from sayso.workspace import Workspace
 
 KEY_NAME = "witness.key"

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from sayso.errors import IntegrityError
 from sayso.ledger import schema
+from sayso.tables import write_once
 
 BUCKETS = 1024
 KEY_BYTES = 32
@@ -56,22 +57,7 @@ class MemberKeys:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         for name in ("bucket.key", "tombstone.key", "source.key"):
             if not (self._folder / name).exists():
-                self._make_secret(name)
-
-    def _make_secret(self, name: str) -> None:
-        path = self._folder / name
-        made = path.with_name(f".{name}.{os.getpid()}.tmp")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(made, path)  # fails where another process was first
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
+                write_once(self._folder / name, os.urandom(KEY_BYTES))
 
     def bucket_of(self, member_id: str) -> int:
         """Return the bucket of a member: a keyed hash, the same for ever."""

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, sign
-from sayso.attest.keys import SigningKey
+from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, sign, verify
+from sayso.attest.keys import PublicKey, SigningKey, parse_public_key
 from sayso.attest.predicates import ERASURE
 from sayso.attest.statements import Rewritten, erasure_statement, parse_statement
 from sayso.errors import InputError, IntegrityError
-from sayso.snapshot.manifest import Manifest, load_manifest
+from sayso.snapshot.manifest import NAME, Manifest, load_manifest
 from sayso.snapshot.pins import pins_of
 from sayso.tables import flush
 
@@ -69,7 +69,7 @@ def write_note(
     manifest = load_manifest(snapshot)
     path = snapshot / FOLDER / f"{entry}.json"
     if path.exists():
-        before = _parse_note(path.read_bytes(), path.name)
+        before = _parse_note(path.read_bytes(), path.name, manifest, key.public)
         # Killed between note and file, it is told again: from what stood at first.
         files = before | {
             name: (before[name][0] if name in before else old, new)
@@ -92,18 +92,19 @@ def write_note(
 # ---- reading ----------------------------------------------------------------------------
 
 
-def _parse_note(unverified: bytes, name: str) -> dict[str, tuple[str, str]]:
-    """Return the files of a note. Its signature is for strangers: `sayso.evidence.verify`.
+def _parse_note(
+    unverified: bytes, name: str, manifest: Manifest, key: PublicKey
+) -> dict[str, tuple[str, str]]:
+    """Return the files of a note of a snapshot, which a key signed.
 
     Raises:
         InputError: It is no note.
-        IntegrityError: It is not in canonical form.
+        IntegrityError: It is not in canonical form, of another snapshot, or not signed so.
     """
     problem = InputError(f"'{FOLDER}/{name}' is no erasure note", hint="restore it from backup")
-    envelope = parse_envelope(unverified)
-    if envelope.payload_type != STATEMENT_TYPE:
-        raise problem
-    said = parse_statement(envelope.payload)
+    said = parse_statement(verify(parse_envelope(unverified), [key], STATEMENT_TYPE))
+    if said.subjects != {NAME: manifest.digest}:
+        raise IntegrityError(f"'{FOLDER}/{name}' is of another snapshot")
     if said.predicate_type != ERASURE or f"{said.predicate['entry']}.json" != name:
         raise problem
     if any(one["after"] is None for one in said.predicate["files"]):
@@ -114,18 +115,37 @@ def _parse_note(unverified: bytes, name: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def read_notes(snapshot: Path) -> Steps:
+def read_notes(snapshot: Path, key: PublicKey | None = None) -> Steps:
     """Return every step that the notes of a snapshot tell.
+
+    Args:
+        snapshot: The folder.
+        key: Who must have signed them; None: the one that the folder itself names, which
+            shows that nothing was changed since, and not who signed.
 
     Raises:
         InputError: A file among them is no note.
-        IntegrityError: One is not in canonical form.
+        IntegrityError: One is not in canonical form, of another snapshot, or not signed so.
     """
+    paths = sorted((snapshot / FOLDER).glob("[0-9]*.json"))
+    if not paths:
+        return {}
+    manifest, signer = load_manifest(snapshot), key or _stated_key(snapshot)
     steps: dict[str, dict[str, set[str]]] = {}
-    for path in sorted((snapshot / FOLDER).glob("[0-9]*.json")):
-        for name, (old, new) in _parse_note(path.read_bytes(), path.name).items():
+    for path in paths:
+        found = _parse_note(path.read_bytes(), path.name, manifest, signer)
+        for name, (old, new) in found.items():
             steps.setdefault(name, {}).setdefault(old, set()).add(new)
     return steps
+
+
+def _stated_key(snapshot: Path) -> PublicKey:
+    try:
+        return parse_public_key((snapshot / "evidence" / "attest.pem").read_bytes())
+    except (OSError, InputError):
+        raise IntegrityError(
+            "'evidence/attest.pem' is missing or no key", hint="restore it from backup"
+        ) from None
 
 
 def standing_digests(file: str, listed: str, steps: Steps) -> tuple[set[str], set[str]]:

@@ -29,6 +29,7 @@ from sayso.ledger import schema
 from sayso.ledger.store import Ledger
 from sayso.rulebook.in_force import InForce, in_force
 from sayso.snapshot.manifest import Manifest, load_manifest
+from sayso.snapshot.notes import read_notes
 from sayso.training.objections import (
     Objection,
     Refusal,
@@ -122,19 +123,15 @@ class Permit:
 
         Raises:
             InputError: There is no finished snapshot of this workspace there.
-            IntegrityError: A file of it differs from the manifest.
+            IntegrityError: A file of it differs from the manifest, or was replaced by an
+                erasure that this workspace did not sign.
             RefusedError: It is too old or from the future, for another purpose, made from
                 inputs that changed, or a hold or other rules stand against it.
             UnavailableError: The ledger did not answer.
         """
-        manifest = load_manifest(snapshot)
         ledger = workspace.ledger
         known, at = ledger.size(), workspace.clock()
-        if ledger.latest("snapshot", known, manifest=manifest.digest) is None:
-            raise InputError(
-                f"'{snapshot}' is no snapshot of this workspace",
-                hint="name the workspace it was built in",
-            )
+        manifest = _own_manifest(workspace, snapshot, known)
         if purpose is not None and purpose != manifest.purpose:
             raise RefusedError(
                 f"the snapshot is for '{manifest.purpose}', not for '{purpose}'",
@@ -202,6 +199,19 @@ class Permit:
     def close(self) -> None:
         """Release the connection."""
         self._ledger.close()
+
+
+def _own_manifest(workspace: Workspace, snapshot: Path, known: int) -> Manifest:
+    """Return the manifest of a snapshot that this workspace built. Raises as `Permit.ask`."""
+    manifest = load_manifest(snapshot)
+    if workspace.ledger.latest("snapshot", known, manifest=manifest.digest) is None:
+        raise InputError(
+            f"'{snapshot}' is no snapshot of this workspace",
+            hint="name the workspace it was built in",
+        )
+    # A file that an erasure replaced counts only by this workspace's own word.
+    read_notes(snapshot, workspace.trust.key.public)
+    return manifest
 
 
 def _check_age(manifest: Manifest, at: datetime, max_age: timedelta) -> None:

@@ -20,14 +20,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from sayso.attest.dsse import STATEMENT_TYPE, sign
-from sayso.attest.statements import Base, Pins, training_run_statement
+from sayso.attest.statements import Base, training_run_statement
 from sayso.attest.statements import Shard as StatedShard
 from sayso.canonical import canonical_json, parse_canonical
 from sayso.decision.states import microseconds
 from sayso.errors import ConflictError, InputError, IntegrityError
-from sayso.log.checkpoint import Checkpoint
 from sayso.snapshot.folder import clear, link
 from sayso.snapshot.manifest import Manifest, iso
+from sayso.snapshot.pins import pins_of
 from sayso.tables import flush, sha256_of
 from sayso.training.environment import digest_of, fingerprint, prepare_torch
 from sayso.training.foundation import own_base, pin_base
@@ -391,23 +391,6 @@ def _finish(workspace: Workspace, work: _Work, left_out: frozenset[bytes]) -> tu
 
 def _environments_of(folder: Path) -> dict[str, dict[str, str]]:
     return dict(load_run(folder).environments)
-
-
-def pins_of(manifest: Manifest, siblings: dict[str, str]) -> Pins:
-    """Return what a statement about a run of a snapshot is pinned to: what the snapshot is."""
-    log = manifest.log
-    return Pins(
-        purpose=manifest.purpose,
-        at=manifest.at_instant,
-        known=manifest.known,
-        log=Checkpoint(log.origin, log.size, bytes.fromhex(log.root)),
-        rulebook=manifest.rulebook.digest,
-        rulebook_entry=manifest.rulebook.entry,
-        semantics=manifest.versions.semantics,
-        tzdata=manifest.versions.tzdata,
-        inputs={name: one.sha256 for name, one in manifest.inputs.items()},
-        siblings=siblings,
-    )
 
 
 def run_statement(manifest: Manifest, run: Run, source: str) -> bytes:
