@@ -18,7 +18,7 @@ Example:
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from sayso.errors import InputError, IntegrityError
 
@@ -32,15 +32,14 @@ MAX_NUMBER = (1 << 53) - 1
 
 def encode(label: str, *fields: str | int | None) -> bytes:
     """Return the canonical bytes of fields under a label."""
-    parts = [_text(label)]
-    for value in fields:
-        if value is None:
-            parts.append(b"-,")
-        elif isinstance(value, int):
-            parts.append(b"i%d," % value)
-        else:
-            parts.append(_text(value))
-    return b"".join(parts)
+    return b"".join([_text(label), *map(encode_field, fields)])
+
+
+def encode_field(value: str | int | None) -> bytes:
+    """Return the canonical bytes of one field."""
+    if value is None:
+        return b"-,"
+    return b"i%d," % value if isinstance(value, int) else _text(value)
 
 
 def _text(value: str) -> bytes:
@@ -48,15 +47,32 @@ def _text(value: str) -> bytes:
     return b"%d:%s," % (len(raw), raw)
 
 
-def sql_text(expression: str) -> str:
+class Dialect(NamedTuple):
+    """The names by which an engine's SQL calls what canonical bytes need.
+
+    Attributes:
+        length: The function that gives the bytes of a text.
+        binary: The form that gives a text as bytes, with `{}` for it.
+    """
+
+    length: str
+    binary: str
+
+
+DUCKDB = Dialect("strlen", "encode({})")
+DATAFUSION = Dialect("octet_length", "CAST({} AS BYTEA)")
+
+
+def sql_text(expression: str, dialect: Dialect = DUCKDB) -> str:
     """SQL: one text field, as text."""
     # A coalesce around it would never see null: concat passes over nulls.
-    return f"CASE WHEN {expression} IS NULL THEN '-,' ELSE concat({sql_pieces(expression)}) END"
+    pieces = sql_pieces(expression, dialect)
+    return f"CASE WHEN {expression} IS NULL THEN '-,' ELSE concat({pieces}) END"
 
 
-def sql_pieces(expression: str) -> str:
+def sql_pieces(expression: str, dialect: Dialect = DUCKDB) -> str:
     """SQL: one text field that is never null, as further arguments of a concat."""
-    return f"strlen({expression}), ':', {expression}, ','"
+    return f"{dialect.length}({expression}), ':', {expression}, ','"
 
 
 def sql_integer(expression: str) -> str:
@@ -77,7 +93,12 @@ def commit(key: bytes, canonical: bytes) -> bytes:
 
 def sql_commit(key: str, canonical: str) -> str:
     """SQL: the commitment as a BLOB; `key` is a BLOB, `canonical` text."""
-    return f"unhex(sha256({key} || encode({canonical})))"
+    return f"unhex(sha256({sql_keyed(key, canonical)}))"
+
+
+def sql_keyed(key: str, canonical: str, dialect: Dialect = DUCKDB) -> str:
+    """SQL: what a commitment is the hash of, as bytes; `key` is binary, `canonical` text."""
+    return f"{key} || {dialect.binary.format(canonical)}"
 
 
 # ---- JSON -------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sayso.ledger import Ledger, open_ledger, schema
 from sayso.ledger.fsck import fsck
 from sayso.ledger.logged import check_log
-from sayso.log import folder_fetch, second, write
+from sayso.log import folder_fetch, write
 from sayso.log.merkle import root_of
 from sayso.opening import FOLDERS
 from tests.e2e.kills import TRY_SECONDS, Toll, kill_amid
@@ -83,14 +83,10 @@ def torn(countdown: Countdown, function: Callable[..., Any], place: int) -> Call
     return call
 
 
-def integrate_until(
-    begun: Callable[[], None], url: str, folder: Path, step: int, apart: bool
-) -> None:
+def integrate_until(begun: Callable[[], None], url: str, folder: Path, step: int) -> None:
     """Integrate, and die at an operation."""
     ledger = open_ledger(url, folder)
     countdown = Countdown(step)
-    if apart:
-        second.APART_TILES = 1
     for owner, names in OPERATIONS:
         for name in names:
             setattr(owner, name, counted(countdown, getattr(owner, name)))
@@ -110,18 +106,15 @@ class Integrations:
         folder: Empty.
         url: Of an empty database; None for SQLite in the folder.
         growth: Entries that each of them finds.
-        apart: Whether a process of its own hashes again.
     """
 
-    def __init__(
-        self, folder: Path, url: str | None = None, *, growth: int = GROWTH, apart: bool = False
-    ) -> None:
-        self.folder, self.growth, self.apart = folder / "ws", growth, apart
+    def __init__(self, folder: Path, url: str | None = None, *, growth: int = GROWTH) -> None:
+        self.folder, self.growth = folder / "ws", growth
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True)
         self.url = url or f"sqlite:///{self.folder}/ledger.db"
         kind = self.url.partition(":")[0].partition("+")[0]
-        self.toll = Toll(f"integrate{' with a second process' if apart else ''} ({kind})")
+        self.toll = Toll(f"integrate ({kind})")
         self.seen: dict[int, bytes] = {}
         self.published = 0
         self.appended = 0
@@ -140,7 +133,7 @@ class Integrations:
         ledger = open_ledger(self.url, self.folder)
         self.append(ledger)
         ledger.close()
-        arguments = (self.url, self.folder, step, self.apart)
+        arguments = (self.url, self.folder, step)
         kill_amid(self.toll, integrate_until, arguments, TRY_SECONDS)
         ledger = open_ledger(self.url, self.folder)
         self.look(ledger)

@@ -20,12 +20,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from sayso.errors import ConflictError
 from sayso.ledger.fsck import Report, fsck
 from sayso.ledger.ingest import seal
 from sayso.opening import init_workspace, open_workspace
 from sayso.snapshot import load_manifest, load_records
-from sayso.snapshot import worker as _worker  # noqa: F401  imported before the fork
 from sayso.sources import import_source
 from sayso.workspace import Workspace
 from tests.town import (
@@ -350,24 +348,22 @@ class Imports(Trial):
 
 
 def build(
-    begun: Callable[[], None], ws: Path, base: Path | None, out: Path, known: int, workers: bool
+    begun: Callable[[], None], ws: Path, base: Path | None, out: Path, known: int, parts: int
 ) -> None:
-    """Build, or rebuild from a base; with workers where asked for."""
+    """Build, or rebuild from a base, in so many partitions."""
     workspace = open_workspace(ws, Clock())
-    if workers:
-        use_workers()
+    use_partitions(parts)
     begun()
     make(workspace, ws.parent, base, out, known)
     workspace.close()
 
 
-def use_workers() -> None:
-    """Have this process seal in workers, however few the records are."""
+def use_partitions(parts: int) -> None:
+    """Have this process seal so many partitions, however few the records are."""
     import importlib
 
     module: Any = importlib.import_module("sayso.snapshot.build")
-    module.POOL_ROWS = 1
-    module.partitions_for = lambda _rows: 8
+    module.partitions_for = lambda _rows: parts
 
 
 def make(workspace: Workspace, folder: Path, base: Path | None, out: Path, known: int) -> None:
@@ -383,7 +379,7 @@ class Builds(Trial):
 
     name = "build"
     took = 1.0
-    workers = False
+    parts = 1
 
     def prepare(self, workspace: Workspace) -> None:
         """See `Trial`."""
@@ -421,7 +417,7 @@ class Builds(Trial):
         if number % 7 == 6:  # a finished one, left without its name, is cleared away
             shutil.copytree(self.good, partial)
             moment = self.dice.uniform(0, 0.02)
-        arguments = (self.ws, self.base, out, self.known, self.workers)
+        arguments = (self.ws, self.base, out, self.known, self.parts)
         took = kill_amid(self.toll, build, arguments, moment)
         self.took = took if number == 0 else self.took
         self.checked()
@@ -434,26 +430,18 @@ class Builds(Trial):
         shutil.rmtree(out)
 
     def again(self, out: Path) -> None:
-        """Run the same command until it is done: a worker may hold the folder for a moment."""
+        """Run the same command until it is done."""
         workspace = self.open()
-        until = time.monotonic() + TRY_SECONDS
-        while time.monotonic() < until:
-            try:
-                make(workspace, self.folder, self.base, out, self.known)
-                break
-            except ConflictError:
-                if out.exists():
-                    break
-                self.toll.note("waits for a worker")
-                time.sleep(0.05)
+        if not out.exists():
+            make(workspace, self.folder, self.base, out, self.known)
         workspace.close()
 
 
-class WorkerBuilds(Builds):
-    """The same where workers seal."""
+class PartedBuilds(Builds):
+    """The same where threads seal several partitions."""
 
-    name = "build with workers"
-    workers = True
+    name = "build in partitions"
+    parts = 8
 
 
 class Rebuilds(Builds):

@@ -12,13 +12,13 @@ from tests.e2e.kills import (
     Ingests,
     Inits,
     Members,
+    PartedBuilds,
     Rebuilds,
     Trial,
-    WorkerBuilds,
 )
 
 FEW: tuple[tuple[type[Trial], int], ...] = (
-    (Appends, 3), (Ingests, 3), (Members, 2), (Imports, 1), (Builds, 2), (WorkerBuilds, 2),
+    (Appends, 3), (Ingests, 3), (Members, 2), (Imports, 1), (Builds, 2), (PartedBuilds, 2),
     (Rebuilds, 1), (Inits, 1),
 )  # fmt: skip
 

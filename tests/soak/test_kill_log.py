@@ -12,12 +12,9 @@ pytestmark = pytest.mark.soak
 GROWTHS = (1, 256, 700)
 
 
-@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("growth", GROWTHS)
-def test_killed_on_sqlite(
-    tmp_path: Path, pytestconfig: pytest.Config, growth: int, apart: bool
-) -> None:
-    toll = Integrations(tmp_path, growth=growth, apart=apart).run()
+def test_killed_on_sqlite(tmp_path: Path, pytestconfig: pytest.Config, growth: int) -> None:
+    toll = Integrations(tmp_path, growth=growth).run()
     pytestconfig.stash[TOLLS].append(toll)
 
     assert toll.finished == 1

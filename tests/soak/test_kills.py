@@ -16,17 +16,17 @@ from tests.e2e.kills import (
     Ingests,
     Inits,
     Members,
+    PartedBuilds,
     Rebuilds,
     Toll,
     Trial,
-    WorkerBuilds,
 )
 from tests.soak.conftest import TOLLS
 
 pytestmark = pytest.mark.soak
 
 SQLITE: tuple[tuple[type[Trial], int], ...] = (
-    (Appends, 60), (Ingests, 40), (Members, 28), (Imports, 24), (Builds, 28), (WorkerBuilds, 28),
+    (Appends, 60), (Ingests, 40), (Members, 28), (Imports, 24), (Builds, 28), (PartedBuilds, 28),
     (Rebuilds, 21), (Inits, 15), (Erasures, STEPS),
 )  # fmt: skip
 POSTGRES: tuple[tuple[type[Trial], int], ...] = (

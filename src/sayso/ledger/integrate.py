@@ -107,7 +107,7 @@ def integrate(
     """
     tell = progress or (lambda _stage, _rows: None)
     folder = ledger.folder / "log"
-    with _alone(ledger) as lock:
+    with _alone(ledger):
         old = last_signed(ledger)
         first = last = _need_no_other(ledger, old, signer)
         size = ledger.size()
@@ -120,7 +120,7 @@ def integrate(
         if old is None or size > old.size:
             if size - (old.size if old else 0) >= TOLD_ENTRIES:
                 tell("integrating", size - (old.size if old else 0))
-            now = _extended(ledger, folder, old, size, signer, lock)
+            now = _extended(ledger, folder, old, size, signer)
         assert now is not None  # noqa: S101  either branch gave one
         if any(party.url for party in policy.witnesses.values()):
             tell("asking the witnesses", 0)
@@ -184,18 +184,15 @@ def _head_of(note: bytes, what: str) -> Checkpoint:
 
 
 @contextmanager
-def _alone(ledger: Ledger) -> Iterator[int]:
-    """Hold the integrators' lock; the kernel, or PostgreSQL, releases it for the dead.
-
-    Yields the descriptor of the file lock, which whoever inherits it holds as well.
-    """
+def _alone(ledger: Ledger) -> Iterator[None]:
+    """Hold the integrators' lock; the kernel, or PostgreSQL, releases it for the dead."""
     with storage():
         descriptor = os.open(ledger.folder / "log" / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         # Another machine may share the database and not the folder's lock.
         with ledger.alone(schema.INTEGRATE_LOCK):
-            yield descriptor
+            yield
     finally:
         os.close(descriptor)
 
@@ -231,7 +228,7 @@ def verify_begins(folder: Path, head: Checkpoint, old: Signed | None) -> None:
 
 
 def _extended(
-    ledger: Ledger, folder: Path, old: Signed | None, size: int, signer: SignerKey, lock: int
+    ledger: Ledger, folder: Path, old: Signed | None, size: int, signer: SignerKey
 ) -> Signed:
     before = TileReader(folder_fetch(folder), old.size if old else 0)
     if old is not None and before.root() != old.root:
@@ -241,7 +238,7 @@ def _extended(
         )
     old_root = before.root()
     entries = commitments(ledger, before.size, size)
-    extend(folder, before.size, entries, expected=size - before.size, lock=lock)
+    extend(folder, before.size, entries)
     after = TileReader(folder_fetch(folder), size)
     root = after.root()
     if TileReader(folder_fetch(folder), size).root() != root:  # read and hashed once more

@@ -6,8 +6,8 @@ read back and hashed a second time. Does not sign, and does not know what an ent
 entries are commitments of 32 bytes.
 
 Life of an extension: the partial tile at the right edge is read back, with its entries; whole
-tiles are written as they fill, leaves first, and each batch is hashed again (`sayso.log.second`,
-for many in a process of its own); partial tiles come last. A crash leaves files that no
+tiles are written as they fill, leaves first, and each batch is hashed again by
+`sayso.log.second`; partial tiles come last. A crash leaves files that no
 checkpoint speaks of, and the next extension writes the same bytes over them.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from sayso.errors import IntegrityError, UnavailableError
 from sayso.log.bulk import leaf_hashes, parents_of
 from sayso.log.merkle import HASH_BYTES
-from sayso.log.second import ENTRY_BYTES, Second, bundled, second_pass, write_file
+from sayso.log.second import ENTRY_BYTES, Second, bundled, write_file
 from sayso.log.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -32,34 +32,25 @@ from sayso.log.tiles import (
 )
 
 TILE_BYTES = TILE_WIDTH * HASH_BYTES
-# Tiles written at once, half a MiB of hashes.
-BATCH_TILES = 64
+# Tiles written at once, two MiB of hashes.
+BATCH_TILES = 256
 # Up to so many files are flushed one by one; more cost less in one go.
 FLUSHED_SINGLY = 64
 
 
-def extend(
-    folder: Path,
-    old_size: int,
-    batches: Iterable[bytes],
-    *,
-    expected: int,
-    lock: int | None = None,
-) -> None:
+def extend(folder: Path, old_size: int, batches: Iterable[bytes]) -> None:
     """Append entries to the tree in a folder, which has `old_size` leaves.
 
     Args:
         folder: Where `tile/` stands.
         old_size: Leaves that a checkpoint speaks of.
         batches: Joined entries of 32 bytes each, in their order.
-        expected: How many there are, which decides where they are hashed again.
-        lock: The descriptor of a lock that is to be held as long as anybody writes here.
 
     Raises:
         IntegrityError: What is stored is not what was written, or the old right edge is broken.
         UnavailableError: The disk does not take it.
     """
-    with storage(), second_pass(folder, expected // TILE_WIDTH, lock) as second:
+    with storage(), Second(folder) as second:
         growing = _Growing(folder, old_size, second)
         for batch in batches:
             growing.add(batch)

@@ -5,7 +5,7 @@ has no manifest and another name; the same inputs, instant, known, rulebook and 
 the same bytes. Does not train.
 
 Life of a build: fold the members' standing; classify them; one pass over the ids for
-repeats; one pass that decides, counts and partitions; workers seal each partition; manifest,
+repeats; one pass that decides, counts and partitions; threads seal each partition; manifest,
 card and evidence are written; everything is flushed; the ledger takes the snapshot's entry;
 the folder gets its name.
 """
@@ -37,7 +37,7 @@ from sayso.rulebook.in_force import in_force
 from sayso.snapshot import card
 from sayso.snapshot.erase import erase_in
 from sayso.snapshot.evidence import FOLDER, STANDING, Run, pin_log, write_proofs, write_statements
-from sayso.snapshot.folder import Place, is_listed, link, making
+from sayso.snapshot.folder import is_listed, link, making
 from sayso.snapshot.keyed import erased_meanwhile, prepare_keys
 from sayso.snapshot.known import announced, note_finished
 from sayso.snapshot.load import verified_buckets
@@ -57,17 +57,14 @@ from sayso.snapshot.manifest import (
 )
 from sayso.snapshot.notes import read_notes, visiting
 from sayso.snapshot.request import Built, Request, Rules, Tools, fold_states
-from sayso.snapshot.seal import Sealed, seal_partition
-from sayso.snapshot.standing import Committing, tag_bytes
+from sayso.snapshot.seal import Sealed, seal_all
+from sayso.snapshot.standing import Standings, commit_standings, tag_bytes
 from sayso.snapshot.stream import Partitions, Pass, partitions_for, repeated_in, run_pass
 from sayso.snapshot.tally import NO_BUCKET, Tally, by_country, in_total
-from sayso.snapshot.worker import seal_all
 from sayso.tables import Table, connect, flush, open_table, quoted, reading, sha256_of
 
 # DuckDB may use this much before it spills; the whole build stays below 2 GiB.
 DUCKDB_BYTES = 900 << 20
-# Below this many records, starting workers costs more than they save.
-POOL_ROWS = 200_000
 COUNTS_NAME = "counts.parquet"
 
 
@@ -82,8 +79,8 @@ def build(tools: Tools, rules: Rules, request: Request) -> Built:
         InputError: An input cannot be read.
         UnavailableError: The ledger did not answer.
     """
-    with making(request.out) as place, announced(tools.ledger, request.out):
-        job = _Job(tools, rules, request, place)
+    with making(request.out) as folder, announced(tools.ledger, request.out):
+        job = _Job(tools, rules, request, folder)
         try:
             return job.run(frozenset(range(BUCKETS)), None)
         finally:
@@ -104,8 +101,8 @@ def rebuild(tools: Tools, rules: Rules, request: Request, base: Path, old_rules:
         raise InputError(
             f"'{base}' is no snapshot of this workspace", hint="build it here, then rebuild"
         )
-    with making(request.out) as place, announced(tools.ledger, request.out):
-        job = _Job(tools, rules, request, place)
+    with making(request.out) as folder, announced(tools.ledger, request.out):
+        job = _Job(tools, rules, request, folder)
         try:
             return job.run(job.changed_since(old, base, old_rules), base)
         finally:
@@ -115,9 +112,8 @@ def rebuild(tools: Tools, rules: Rules, request: Request, base: Path, old_rules:
 class _Job:
     """One build in the making; holds the connection and the working files."""
 
-    def __init__(self, tools: Tools, rules: Rules, request: Request, place: Place) -> None:
+    def __init__(self, tools: Tools, rules: Rules, request: Request, folder: Path) -> None:
         self.tools, self.rules, self.request = tools, rules, request
-        folder, self.lock = place
         self.folder = folder
         self.work = folder / "work"
         self.work.mkdir()
@@ -139,15 +135,12 @@ class _Job:
         self.log = pin_log(tools.ledger, tools.trust, request.known)
         self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
         self._after: MemberStates | None = None
-        self._standing: Committing | None = None
         self._has_single_ids = False
         self._erased = 0  # how many members were, before the fold
         self._base: Future[list[tuple[int, Path, Bucket]]] = Future()
 
     def close(self) -> None:
         """Let go of the files."""
-        if self._standing is not None:
-            self._standing.stop()
         self._reader.shutdown(cancel_futures=True)
         self.duck.close()
 
@@ -301,8 +294,9 @@ class _Job:
         keys = self.work / "keys.npy"
         keyed = prepare_keys(self.tools.ledger, self.duck, states, self._erased, keys)
         question = tag_bytes(self.request.purpose, iso(self.request.at), self.request.known)
-        self._standing = Committing(
-            self.work, keyed.keys, keyed.codes, keyed.standings, question,
+        # Hashing holds no lock of Python: it goes on while the records are decided.
+        standing = self._reader.submit(
+            commit_standings, keyed.keys, keyed.codes, keyed.standings, question,
             self.folder / FOLDER / STANDING,
         )  # fmt: skip
         tally = Tally(states.countries)
@@ -317,7 +311,7 @@ class _Job:
         listed = {one.bucket: _listed(one) for one in sealed}
         if base is not None and only is not None:
             counts = self._take_over(base, buckets, counts, listed)
-        return self._finish(counts, dict(sorted(listed.items())), len(sealed))
+        return self._finish(counts, dict(sorted(listed.items())), standing.result(), len(sealed))
 
     def _repeated(self) -> pa.ChunkedArray:
         """Return the record ids that stand more than once."""
@@ -326,20 +320,12 @@ class _Job:
         return repeated_in(self.duck.cursor(), self.content, self.rows)
 
     def _seal(self, parts: list[Path], keys: Path) -> list[Sealed]:
-        done = 0
         sealed: list[Sealed] = []
-        if self.tools.threads < 2 or self.rows < POOL_ROWS:
-            with connect(threads=1) as con:
-                for part in parts:
-                    sealed += seal_partition(con, part, keys, self.folder)
-                    part.unlink()
-                    done = sum(one.rows for one in sealed)
-                    self.tools.progress("sealing", done)
-            return sealed
-        for results in seal_all(parts, keys, self.folder, self.tools.threads, self.lock):
+        for results in seal_all(
+            parts, keys, self.folder, self.tools.threads + 1
+        ):  # one waits for the disk
             sealed += results
-            done += sum(one.rows for one in results)
-            self.tools.progress("sealing", done)
+            self.tools.progress("sealing", sum(one.rows for one in sealed))
         return sealed
 
     def _take_over(
@@ -367,10 +353,10 @@ class _Job:
             [("bucket", "ascending"), ("country", "ascending"), ("mask", "ascending")]
         )
 
-    def _finish(self, counts: pa.Table, listed: dict[int, Bucket], written: int) -> Built:
+    def _finish(
+        self, counts: pa.Table, listed: dict[int, Bucket], standing: Standings, written: int
+    ) -> Built:
         inputs = self.inputs
-        assert self._standing is not None  # noqa: S101  begun with the keys
-        standing = self._standing.result()
         self.duck.close()
         shutil.rmtree(self.work)
         pq.write_table(counts, self.folder / COUNTS_NAME)

@@ -10,23 +10,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from sayso.errors import ConflictError, InputError
 from sayso.snapshot.manifest import NAME, Manifest
 from sayso.tables import flush, sha256_of
 
 
-class Place(NamedTuple):
-    """Where a snapshot is made, and the descriptor that holds its lock."""
-
-    folder: Path
-    lock: int
-
-
 @contextmanager
-def making(out: Path) -> Iterator[Place]:
-    """Hold `<out>.partial` while a snapshot is made; give it its name at the end."""
+def making(out: Path) -> Iterator[Path]:
+    """Hold `<out>.partial`, where a snapshot is made; yield it."""
     _need_room(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = out.with_name(out.name + ".partial")
@@ -40,7 +32,7 @@ def making(out: Path) -> Iterator[Place]:
         _need_room(out)  # it may have been finished just now
         clear(folder)
         try:
-            yield Place(folder, lock)
+            yield folder
         except BaseException:
             with suppress(OSError):
                 clear(folder)

@@ -71,7 +71,7 @@ class Tools:
         recorded_us: The time of recording.
         trust: Who signs, and whose word a checkpoint needs.
         clock: Gives the present, for what is not part of the snapshot's bytes.
-        threads: DuckDB threads and worker processes.
+        threads: DuckDB threads, and threads that seal.
     """
 
     ledger: Ledger

@@ -1,7 +1,7 @@
 """From a partition of admitted records to bucket files with tags, digests and roots.
 
-Promises: the same records and keys give the same bytes, whatever order they came in. Runs
-in worker processes; holds one partition in memory.
+Promises: the same records and keys give the same bytes, whatever order they came in. Holds one
+partition in memory for each thread; what takes time in it holds no lock of Python.
 
 A record's *tag* is SHA-256 over its member's key and its id; its *digest* over the key and
 the canonical bytes of all its columns. Leaves are tag ‖ digest, sorted by tag. Both stand in
@@ -11,20 +11,31 @@ digest of the file as it was.
 """
 
 import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from struct import iter_unpack
 from typing import NamedTuple
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sayso.canonical import encode, sql_fields, sql_integer, sql_pieces, sql_text
+from sayso.canonical import (
+    DATAFUSION,
+    encode,
+    encode_field,
+    sql_fields,
+    sql_integer,
+    sql_keyed,
+    sql_pieces,
+    sql_text,
+)
+from sayso.digests import is_worth_a_query, sha256_of_rows
 from sayso.ledger.keys import KEY_BYTES
 from sayso.log import tree_root
+from sayso.log.bulk import hashes_of, leaf_hashes, roots_of_hashes
 from sayso.snapshot.manifest import bucket_name
 from sayso.tables import flush
 
@@ -51,6 +62,8 @@ RECORD_COLUMNS = pa.schema(
         ("text", pa.string()),
     ]
 )
+# Neighbours of few values: their canonical bytes are made once for each combination.
+CODES = ("country", "category", "visibility", "authorship", "context")
 PARTITION_SCHEMA = pa.schema([*RECORD_COLUMNS, ("bucket", pa.int16()), ("member", pa.int32())])
 BUCKET_SCHEMA = pa.schema(
     [
@@ -71,66 +84,108 @@ class Sealed(NamedTuple):
     sha256: str
 
 
-def seal_partition(
-    con: duckdb.DuckDBPyConnection, partition: Path, keys: Path, out: Path
-) -> list[Sealed]:
+def seal_all(partitions: list[Path], keys: Path, out: Path, threads: int) -> Iterator[list[Sealed]]:
+    """Seal partitions in several threads; yield the results of each, in their order.
+
+    Args:
+        partitions: Each as `seal_partition` takes it; deleted once it is sealed.
+        keys: NumPy file of the members' keys, shape (members, 32), by member ordinal.
+        out: The snapshot in the making.
+        threads: How many.
+    """
+    own_keys = np.load(keys, mmap_mode="r")
+
+    def seal(partition: Path) -> list[Sealed]:
+        sealed = seal_partition(partition, own_keys, out)
+        partition.unlink()
+        return sealed
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from pool.map(seal, partitions)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def seal_partition(partition: Path, keys: Bytes, out: Path) -> list[Sealed]:
     """Write the bucket files of one partition.
 
     Args:
-        con: Of one thread; a worker keeps it from partition to partition.
         partition: Arrow stream with PARTITION_SCHEMA.
-        keys: NumPy file of member keys, shape (members, 32), by member ordinal.
+        keys: Of the members, shape (members, 32), by member ordinal.
         out: The snapshot in the making.
     """
     with pa.memory_map(str(partition)) as source:
         table = pa.ipc.open_stream(source).read_all().combine_chunks()
-    own_keys = np.load(keys, mmap_mode="r")
-    tags, digests = _hash_rows(con, table, own_keys)
+    tags, digests = _hash_rows(table, keys)
     bucket = table["bucket"].to_numpy()
     order = _order(bucket, tags)
     tags, digests = tags[order], digests[order]
-    hashes = _leaf_hashes(np.concatenate([tags, digests], axis=1))
-    salts = _salts(table["member"].to_numpy()[order], own_keys)
+    salts = _salts(table["member"].to_numpy()[order], keys)
     records = table.select(RECORD_COLUMNS.names).take(pa.array(order))
     for place, (name, column) in enumerate((("tag", tags), ("digest", digests), ("salt", salts))):
         records = records.add_column(place, name, fixed_binary(column))
-    sealed = []
-    numbers, starts = np.unique(bucket[order], return_index=True)
-    ends = [*starts[1:].tolist(), len(order)]
-    for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
+    numbers, rows = np.unique(bucket, return_counts=True)
+    leaves = np.concatenate([tags, digests], axis=1).tobytes()
+    roots = roots_of_hashes(leaf_hashes(leaves, 2 * HASH_BYTES), rows.tolist())
+    sealed, start = [], 0
+    for number, count, root in zip(numbers.tolist(), rows.tolist(), roots, strict=True):
         path = out / bucket_name(number)
-        write_bucket(records.slice(start, end - start), path)
+        write_bucket(records.slice(start, count), path)
+        start += count
         flush(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        sealed.append(Sealed(number, end - start, tree_root(hashes[start:end]).hex(), digest))
+        sealed.append(Sealed(number, count, root.hex(), digest))
     return sealed
 
 
-def _hash_rows(con: duckdb.DuckDBPyConnection, table: pa.Table, keys: Bytes) -> tuple[Bytes, Bytes]:
+def _hash_rows(table: pa.Table, keys: Bytes) -> tuple[Bytes, Bytes]:
     """Return the tag and the digest of every row, each of shape (rows, 32)."""
-    sha256 = hashlib.sha256
-    own = fixed_binary(np.ascontiguousarray(keys[table["member"].to_numpy()]))
-    try:
-        con.register("records", table.append_column("key", own))
-        fields = [_sql_field(name, table[name]) for name in RECORD_COLUMNS.names]
-        found = con.sql(
-            f"SELECT key || encode({sql_fields(TAG_LABEL, [sql_text('record_id')])}) t, "
-            f"key || encode({sql_fields(RECORD_LABEL, fields)}) r FROM records"
-        ).to_arrow_table()
-    finally:
-        con.unregister("records")
-    tags = b"".join([sha256(one).digest() for one in found["t"].to_pylist()])
-    digests = b"".join([sha256(one).digest() for one in found["r"].to_pylist()])
+    own = keys[table["member"].to_numpy()]
+    records = table.select(RECORD_COLUMNS.names)
+    written = records["written_at"].cast(pa.int64())
+    place = RECORD_COLUMNS.get_field_index("written_at")
+    records = records.set_column(place, "written_at", written)
+    if not is_worth_a_query(len(records)):
+        rows = list(zip(own, records.to_pylist(), strict=True))
+        tags = b"".join(record_tag(key.tobytes(), row["record_id"]) for key, row in rows)
+        digests = b"".join(record_digest(key.tobytes(), row) for key, row in rows)
+        return _matrix(tags), _matrix(digests)
+    fields = [
+        "codes" if name == CODES[0] else _sql_field(name, records[name])
+        for name in records.schema.names
+        if name not in CODES[1:]
+    ]
+    records = records.append_column("codes", _encoded_codes(records))
+    tags, digests = sha256_of_rows(
+        records.append_column("own_key", fixed_binary(np.ascontiguousarray(own))),
+        sql_keyed("own_key", sql_fields(TAG_LABEL, fields[:1]), DATAFUSION),
+        sql_keyed("own_key", sql_fields(RECORD_LABEL, fields), DATAFUSION),
+    )
     return _matrix(tags), _matrix(digests)
+
+
+def _encoded_codes(records: pa.Table) -> pa.Array:
+    """Return the canonical bytes of every row's codes, as text."""
+    texts = np.array([""], dtype=object)
+    numbers = np.zeros(len(records), np.int64)
+    for name in CODES:
+        column = records[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        values = [encode_field(value).decode() for value in column.dictionary.to_pylist()]
+        # Numbered anew after each, so that there are never more than occur.
+        pairs = pa.array(numbers * len(values) + column.indices.to_numpy()).dictionary_encode()
+        before, value = np.divmod(pairs.dictionary.to_numpy(), len(values))
+        texts = texts[before] + np.array(values, dtype=object)[value]
+        numbers = pairs.indices.to_numpy().astype(np.int64)
+    return pa.array(texts.tolist(), pa.string()).take(pa.array(numbers))
 
 
 def _salts(members: npt.NDArray[np.int32], keys: Bytes) -> Bytes:
     """Return the salt of every row, of shape (rows, SALT_BYTES); one per member."""
     numbers, place = np.unique(members, return_inverse=True)
-    label = encode(SALT_LABEL)
-    made = [hashlib.sha256(keys[one].tobytes() + label).digest() for one in numbers.tolist()]
-    return np.ascontiguousarray(_matrix(b"".join(made))[place, :SALT_BYTES])
+    made = hashes_of(keys[numbers].tobytes(), KEY_BYTES, suffix=encode(SALT_LABEL))
+    return np.ascontiguousarray(_matrix(made)[place, :SALT_BYTES])
 
 
 def _sql_field(name: str, column: pa.ChunkedArray) -> str:
@@ -138,9 +193,9 @@ def _sql_field(name: str, column: pa.ChunkedArray) -> str:
     if column.null_count == len(column):
         return "'-,'"
     if name == "written_at":
-        return sql_integer("epoch_us(written_at)")
+        return sql_integer("written_at")
     # Where nothing is null no row need ask, and the outer concat takes the pieces.
-    return sql_text(f'"{name}"') if column.null_count else sql_pieces(f'"{name}"')
+    return sql_text(name, DATAFUSION) if column.null_count else sql_pieces(name, DATAFUSION)
 
 
 def key_matrix(keys: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
@@ -159,15 +214,6 @@ def key_matrix(keys: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
 
 def _matrix(joined: bytes) -> Bytes:
     return np.frombuffer(joined, np.uint8).reshape(-1, HASH_BYTES)
-
-
-def _leaf_hashes(leaves: Bytes) -> list[bytes]:
-    """Return the RFC 6962 leaf hash of each row of shape (rows, 64)."""
-    sha256 = hashlib.sha256
-    prefixed = np.zeros((len(leaves), leaves.shape[1] + 1), np.uint8)
-    prefixed[:, 1:] = leaves
-    rows = iter_unpack(f"{prefixed.shape[1]}s", prefixed.tobytes())
-    return [sha256(row).digest() for (row,) in rows]
 
 
 def fixed_binary(matrix: Bytes) -> pa.Array:
@@ -208,11 +254,11 @@ def _order(bucket: npt.NDArray[np.int16], tags: Bytes) -> npt.NDArray[np.int64]:
 
 def write_bucket(records: pa.Table, path: Path) -> None:
     """Write one bucket's records; the same rows give the same bytes."""
-    codes = ["salt", "country", "category", "visibility", "authorship", "context", "licence"]
+    codes = ["country", "category", "visibility", "authorship", "context", "licence"]
     pq.write_table(
         records.cast(BUCKET_SCHEMA).combine_chunks(),
         path,
-        compression="lz4",
+        compression={"text": "lz4"},  # the rest is digests, or short
         use_dictionary=codes,
         write_statistics=["member_id", "country", "written_at"],
         row_group_size=1 << 20,

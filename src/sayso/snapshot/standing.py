@@ -10,9 +10,6 @@ at, known); and over the key and the canonical bytes of country and reasons.
 """
 
 import hashlib
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sayso.canonical import encode
-from sayso.errors import UnavailableError
 from sayso.log.bulk import hashes_of, leaf_hashes, root_of_hashes
 from sayso.model import reasons_of
 
 TAG_LABEL, STANDING_LABEL = "sayso/standing-tag/v1", "sayso/standing/v1"
 KEY_BYTES, LEAF_BYTES = 32, 64
-# From here on a process of its own does it, while the records are sealed.
-APART_MEMBERS = 100_000
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int32]
@@ -97,66 +91,3 @@ def _order(tags: Bytes) -> npt.NDArray[np.int64]:
     if (ordered[1:] == ordered[:-1]).any():  # the first 64 bits of two tags are the same
         return np.lexsort((words[:, 3], words[:, 2], words[:, 1], words[:, 0]))
     return order
-
-
-class Committing:
-    """A commitment in the making: at once for few members, in a process for many."""
-
-    def __init__(
-        self, work: Path, keys: Bytes, codes: Codes, standings: list[bytes], question: bytes,
-        out: Path,
-    ) -> None:  # fmt: skip
-        self._process: subprocess.Popen[str] | None = None
-        if len(keys) < APART_MEMBERS:
-            self._made: Standings | None = commit_standings(keys, codes, standings, question, out)
-            return
-        self._made = None
-        np.save(work / "standing-keys.npy", keys)
-        np.save(work / "standing-codes.npy", codes)
-        asked = {"standings": [one.hex() for one in standings], "question": question.hex()}
-        (work / "standing.json").write_text(json.dumps(asked), encoding="ascii")
-        program = "from sayso.snapshot.standing import serve; serve()"
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", program, str(work), str(out)],
-            stdout=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
-
-    def result(self) -> Standings:
-        """Wait for it.
-
-        Raises:
-            UnavailableError: The process ended before its work did.
-        """
-        if self._process is not None and self._made is None:
-            told, _ = self._process.communicate()
-            try:
-                self._made = Standings(*json.loads(told))
-            except ValueError:
-                raise UnavailableError(
-                    "a worker ended before its work did",
-                    hint="check memory and disk, then build again",
-                ) from None
-        assert self._made is not None  # noqa: S101  either way made it
-        return self._made
-
-    def stop(self) -> None:
-        """End the process, where it still runs."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-
-def serve() -> None:
-    """Make one commitment for the parent, whose arguments are the folders."""
-    work, out = Path(sys.argv[1]), Path(sys.argv[2])
-    asked = json.loads((work / "standing.json").read_text(encoding="ascii"))
-    made = commit_standings(
-        np.load(work / "standing-keys.npy"),
-        np.load(work / "standing-codes.npy"),
-        [bytes.fromhex(one) for one in asked["standings"]],
-        bytes.fromhex(asked["question"]),
-        out,
-    )
-    sys.stdout.write(json.dumps(made))

@@ -3,10 +3,8 @@
 import os
 import random
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +16,7 @@ from hypothesis import strategies as st
 from sayso.errors import IntegrityError, UnavailableError
 from sayso.log import second, write
 from sayso.log.merkle import leaf_hash, root_of
-from sayso.log.second import HEADER, Second, answer, bundled
+from sayso.log.second import Second, bundled
 from sayso.log.tiles import (
     TILE_WIDTH,
     Bundle,
@@ -30,7 +28,7 @@ from sayso.log.tiles import (
     parse_path,
     tile_path,
 )
-from sayso.log.write import extend
+from sayso.log.write import BATCH_TILES, extend
 from tests.unit.log.trees import Defined
 
 MANY = [number.to_bytes(32) for number in range(70_000)]
@@ -38,7 +36,7 @@ MANY = [number.to_bytes(32) for number in range(70_000)]
 
 def grow(folder: Path, old: int, new: int, step: int = 1 << 30) -> None:
     batches = (b"".join(MANY[at : min(at + step, new)]) for at in range(old, new, step))
-    extend(folder, old, batches, expected=new - old)
+    extend(folder, old, batches)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -141,10 +139,7 @@ def test_seventy_thousand_lie_as_the_specification_counts(tmp_path: Path) -> Non
     assert files(tmp_path) == defined_files(70_000)
 
 
-def test_many_in_a_process_of_its_own_are_the_same_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(second, "APART_TILES", 2)
+def test_many_in_odd_steps_are_the_same_files(tmp_path: Path) -> None:
     grow(tmp_path, 0, 300)
     grow(tmp_path, 300, 20_000, 7000)
 
@@ -214,17 +209,8 @@ def test_a_flipped_bit_is_noticed(
         grow(tmp_path, 0, 66_440)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "tile/entries/001"])
-def test_a_flipped_bit_is_noticed_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(second, "APART_TILES", 2)
-    with damaging(monkeypatch, name), pytest.raises(IntegrityError, match="is not what was hashed"):
-        grow(tmp_path, 0, 66_440)
-
-
 @pytest.mark.parametrize("name", ["tile/0/001", "tile/entries/001"])
-def test_the_other_process_says_what_is_stored(tmp_path: Path, name: str) -> None:
+def test_what_is_derived_is_what_is_stored(tmp_path: Path, name: str) -> None:
     grow(tmp_path, 0, 1024)
     good = second.derived(tmp_path, 0, 4)
     damage(tmp_path / name)
@@ -233,20 +219,9 @@ def test_the_other_process_says_what_is_stored(tmp_path: Path, name: str) -> Non
     assert second.derived(tmp_path, 2, 2) != second.derived(tmp_path, 0, 4)
 
 
-def test_the_other_process_answers_each_batch(tmp_path: Path) -> None:
-    grow(tmp_path, 0, 1024)
-    asked = b"".join(
-        HEADER.pack(first, 512 * 32) + b"".join(MANY[first * 256 : first * 256 + 512])
-        for first in (0, 2)
-    )
-    answers = BytesIO()
-    answer(tmp_path, BytesIO(asked), answers)
-
-    assert answers.getvalue() == b"".join(second.derived(tmp_path, n, 2) for n in (0, 2))
-
-
 @pytest.mark.parametrize(
-    ("name", "length"), [("leaf_hashes", 64 * 8192), ("tops_of", 64 * 32), ("tops_of", 32)]
+    ("name", "length"),
+    [("leaf_hashes", BATCH_TILES * 8192), ("tops_of", BATCH_TILES * 32), ("tops_of", 32)],
 )
 def test_a_wrong_hash_of_the_first_pass_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, length: int
@@ -270,7 +245,7 @@ def test_a_wrong_hash_of_the_first_pass_is_noticed(
 def test_a_window_in_which_nothing_was_hashed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once: a little less than what was hashed apart, behind a partial tile."""
+    """Once: many behind a partial tile."""
     old, new = 200, 512 * TILE_WIDTH + 100
     entries = [number.to_bytes(32) for number in range(new)]
     seen: list[int] = []
@@ -280,9 +255,9 @@ def test_a_window_in_which_nothing_was_hashed_again(
             seen.append(len(tops) // 32)
             return super().__call__(first, entries, tops)
 
-    monkeypatch.setattr(second, "Second", Counted)
-    extend(tmp_path, 0, [b"".join(entries[:old])], expected=old)
-    extend(tmp_path, old, [b"".join(entries[old:])], expected=new - old)
+    monkeypatch.setattr(write, "Second", Counted)
+    extend(tmp_path, 0, [b"".join(entries[:old])])
+    extend(tmp_path, old, [b"".join(entries[old:])])
 
     assert sum(seen) == 512
 
@@ -303,14 +278,6 @@ def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(UnavailableError, match="cannot be written"):
         grow(tmp_path, 0, 10)
-
-
-def test_another_process_that_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second, "APART_TILES", 2)
-    monkeypatch.setattr(sys, "executable", shutil.which("false"))
-
-    with pytest.raises(UnavailableError, match="ended before"):
-        grow(tmp_path, 0, 70_000)
 
 
 def test_many_files_are_flushed_in_one_go_and_few_one_by_one(

@@ -211,12 +211,11 @@ def test_the_order_and_format_of_content_do_not_matter(
     same_but_inputs(first, second.manifest)
 
 
-def test_workers_and_partitions_do_not_matter(
+def test_threads_and_partitions_do_not_matter(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = town.folder / "base"
     known = load_manifest(base).known
-    monkeypatch.setattr(MODULE, "POOL_ROWS", 1)
     monkeypatch.setattr(MODULE, "partitions_for", lambda _rows: 8)
     built = town.workspace.build(town.content, tmp_path / "a", at=AT, known=known)
     same_bytes(built.path, base)

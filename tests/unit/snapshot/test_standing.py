@@ -17,7 +17,6 @@ from sayso.snapshot import standing
 from sayso.snapshot.manifest import load_manifest
 from sayso.snapshot.standing import (
     LEAF_BYTES,
-    Committing,
     commit_standings,
     standing_bytes,
     standing_digest,
@@ -60,18 +59,6 @@ def test_tags_that_begin_alike_are_sorted_to_their_end() -> None:
     tags = np.zeros((4, 32), np.uint8)
     tags[:, 31] = [3, 1, 2, 0]
     assert standing._order(tags).tolist() == [3, 1, 2, 0]
-
-
-def test_a_process_of_its_own_gives_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys, codes = keys_of(300), np.arange(300, dtype=np.int32) % 3
-    (tmp_path / "work").mkdir()
-    here = commit_standings(keys, codes, STANDINGS, QUESTION, tmp_path / "here.bin")
-    monkeypatch.setattr(standing, "APART_MEMBERS", 1)
-    apart = Committing(tmp_path / "work", keys, codes, STANDINGS, QUESTION, tmp_path / "apart.bin")
-    assert apart.result() == here
-    assert (tmp_path / "apart.bin").read_bytes() == (tmp_path / "here.bin").read_bytes()
 
 
 def test_a_standing_names_its_country_and_reasons() -> None:
