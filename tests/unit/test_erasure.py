@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -399,17 +400,19 @@ def test_an_erasure_amid_an_ingest_is_heard(
 
     folder, workspace = place
     words = needles(workspace)
-    real: Any = module._ready_keys
+    real: Any = module._keyed
     calls: list[str] = []
 
-    def ready(ledger: Any, duck: Any, relation: str) -> None:
-        real(ledger, duck, relation)
+    @contextmanager
+    def keyed(ledger: Any, duck: Any, relation: str) -> Iterator[None]:
+        with real(ledger, duck, relation):
+            yield
         calls.append(relation)
         if len(calls) in {1, 3}:  # between the keys and the listing
             waiting = workspace.erase(WHO if len(calls) == 1 else OTHERS[9]).waiting
             assert waiting == (("segments/",) if relation == "typed" else ("tables/",))
 
-    monkeypatch.setattr(module, "_ready_keys", ready)
+    monkeypatch.setattr(module, "_keyed", keyed)
     rows = [choice_row(WHO, channel=CHANNEL), choice_row(OTHERS[9]), choice_row(OTHERS[8])]
     assert workspace.ingest("choices", write_jsonl(folder / "c9.jsonl", rows)).rows == 2
     table = [member_row(one) for one in (WHO, OTHERS[9], OTHERS[8])]

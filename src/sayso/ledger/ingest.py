@@ -10,20 +10,23 @@ taken in one transaction. A crash before that leaves a file that nobody lists. W
 its members was erased meanwhile, it is written again without them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import duckdb
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from sayso.canonical import sql_commit, sql_fields, sql_integer, sql_text
 from sayso.errors import InputError
 from sayso.ledger import schema
 from sayso.ledger.files import working
 from sayso.ledger.rows import MEMBERS, NOTICES, member_columns, notice_columns, table_root
-from sayso.ledger.store import CHOICE_LABEL, SEAL_ROWS, Ledger, temporary_name
+from sayso.ledger.segments import BATCH_ROWS, write_segment
+from sayso.ledger.store import SEAL_ROWS, Ledger, temporary_name
 from sayso.ledger.versions import version_at
 from sayso.model import EVERY_PURPOSE, Choice, Outcome
 from sayso.rulebook.civil import COUNTRIES
@@ -175,21 +178,39 @@ def _read_choices(duck: duckdb.DuckDBPyConnection, table: Table, path: Path) -> 
     return int(rows)
 
 
-def _ready_keys(ledger: Ledger, duck: duckdb.DuckDBPyConnection, relation: str) -> None:
-    """Leave `erased_members` among a relation's members, and `member_keys` of the others."""
-    with ledger.writing() as con:
-        ledger.keys.erased_among(con, duck, [relation])
-        ledger.keys.ensure_many(
-            con, duck,
-            f"SELECT DISTINCT member_id FROM {relation} WHERE member_id IS NOT NULL "
-            "AND member_id NOT IN (FROM erased_members)",
-        )  # fmt: skip
+@contextmanager
+def _keyed(ledger: Ledger, duck: duckdb.DuckDBPyConnection, relation: str) -> Iterator[None]:
+    """Leave `erased_members` among a relation's members, and `member_keys` of the others.
+
+    The new keys go into the database while the body runs, and are there when it ends. Nothing
+    that the body makes may be listed before.
+    """
+    known = Event()
+
+    def work() -> None:
+        with ledger.writing() as con:
+            ledger.keys.erased_among(con, duck, [relation])
+            ledger.keys.ensure_many(
+                con, duck,
+                f"SELECT DISTINCT member_id FROM {relation} WHERE member_id IS NOT NULL "
+                "AND member_id NOT IN (FROM erased_members)",
+                known.set,
+            )  # fmt: skip
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work)
+        done.add_done_callback(lambda _: known.set())
+        known.wait()
+        if done.done():
+            done.result()
+        yield
+        done.result()
 
 
 def _more_were_erased(
     ledger: Ledger, con: sa.Connection, duck: duckdb.DuckDBPyConnection, relation: str
 ) -> bool:
-    """Whether members of a relation were erased since `_ready_keys`."""
+    """Whether members of a relation were erased since `_keyed`."""
     count = "SELECT count(*) FROM erased_members"
     before = duck.sql(count).fetchall()
     ledger.keys.erased_among(con, duck, [relation])
@@ -205,32 +226,21 @@ def _take_choices(
     tell: Progress,
 ) -> Ingested | None:
     """Take the choices; None where a member was erased meanwhile."""
-    tell("keys", rows)
-    _ready_keys(ledger, duck, "typed")
-    canonical = sql_fields(
-        CHOICE_LABEL,
-        (
-            sql_text("purpose"), sql_text("choice"), sql_integer("effective_us"),
-            f"'i{recorded_us},'", sql_text("country"), sql_text("channel"),
-            sql_text("setting_version"), "'-,'",
-        ),
-    )  # fmt: skip
     name = f"choices-{ledger.keys.source_of(sha256)[:32]}.parquet"
     target = ledger.folder / "segments" / name
     made = target.with_name(temporary_name(name))
-    tell("writing", rows)
+    tell("keys", rows)
     try:
-        # An erased member's rows are dropped here and nowhere else.
-        duck.execute(
-            f"COPY (SELECT (row_number() OVER () - 1)::INTEGER ordinal, * FROM ("
-            f"SELECT bucket, member_id, purpose, choice, effective_us, country, "
-            f"{recorded_us}::BIGINT recorded_us, channel, setting_version, "
-            f"{sql_commit('key', canonical)} AS commitment "
-            f"FROM typed JOIN member_keys USING (member_id) "
-            f"WHERE member_id NOT IN (FROM erased_members))) "
-            f"TO {quoted(str(made))} (FORMAT PARQUET)"
-        )
-        written = int(pq.read_metadata(made).num_rows)
+        with _keyed(ledger, duck, "typed"):
+            tell("writing", rows)
+            # An erased member's rows are dropped here and nowhere else.
+            said = duck.sql(
+                f"SELECT bucket, member_id, purpose, choice, effective_us, country, "
+                f"{recorded_us}::BIGINT recorded_us, channel, setting_version, key "
+                "FROM typed JOIN member_keys USING (member_id) "
+                "WHERE member_id NOT IN (FROM erased_members)"
+            )
+            written = write_segment(said.to_arrow_reader(BATCH_ROWS), made)
         if not written:  # every row is of somebody erased; an empty range would stand in the way
             return Ingested("choices", 0, None, ledger.size(), sha256=sha256)
         ((flagged,),) = duck.sql(
@@ -384,19 +394,19 @@ def _take_table(
     """Take a version; None where a member was erased meanwhile."""
     ((total, kept),) = duck.sql("SELECT count(*), count(member_id) FROM incoming").fetchall()
     tell("keys", kept)
-    _ready_keys(ledger, duck, "incoming")
     name = f"{kind}-{ledger.keys.source_of(sha256)[:32]}-{recorded_us}.parquet"
     target = ledger.folder / "tables" / name
     made = target.with_name(temporary_name(name))
-    tell("writing", kept)
     try:
-        # Sorted throughout, so that the same rows make the same file and root.
-        duck.execute(
-            f"COPY (SELECT bucket, incoming.*, NULL::BLOB AS commitment FROM incoming "
-            "JOIN member_keys USING (member_id) "
-            "WHERE member_id NOT IN (FROM erased_members) ORDER BY ALL) "
-            f"TO {quoted(str(made))} (FORMAT PARQUET)"
-        )
+        with _keyed(ledger, duck, "incoming"):
+            tell("writing", kept)
+            # Sorted throughout, so that the same rows make the same file and root.
+            duck.execute(
+                f"COPY (SELECT bucket, incoming.*, NULL::BLOB AS commitment FROM incoming "
+                "JOIN member_keys USING (member_id) "
+                "WHERE member_id NOT IN (FROM erased_members) ORDER BY ALL) "
+                f"TO {quoted(str(made))} (FORMAT PARQUET)"
+            )
         rows = int(pq.read_metadata(made).num_rows)
         taken = Ingested(kind, rows, None, 0, ignored=total - kept, sha256=sha256)
         return _list_version(ledger, duck, made, target, taken, recorded_us)

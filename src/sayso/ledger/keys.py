@@ -8,12 +8,11 @@ neither tells an id to someone without the workspace's secrets.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
@@ -96,24 +95,30 @@ class MemberKeys:
         )
         return key
 
-    def ensure_many(self, con: sa.Connection, duck: duckdb.DuckDBPyConnection, ids: str) -> None:
+    def ensure_many(
+        self,
+        con: sa.Connection,
+        duck: duckdb.DuckDBPyConnection,
+        ids: str,
+        known: Callable[[], object] = lambda: None,
+    ) -> None:
         """Make the keys that are missing, and leave all keys as DuckDB table `member_keys`.
 
         Args:
             con: Inside `Ledger.writing`.
             duck: Where `ids` is known.
             ids: SQL that gives distinct non-null member ids as column member_id.
+            known: Called once the table is there, before the database has the new keys; from
+                then on `duck` is not touched.
         """
         self.load(con, duck)
         missing = duck.sql(
             f"SELECT member_id FROM ({ids}) ANTI JOIN member_keys USING (member_id)"
         ).to_arrow_table()
         if not missing.num_rows:
+            known()
             return
-        random = np.frombuffer(os.urandom(KEY_BYTES * missing.num_rows), np.uint8)
-        made = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(KEY_BYTES), missing.num_rows, [None, pa.py_buffer(random.tobytes())]
-        )
+        made = _fixed(os.urandom(KEY_BYTES * missing.num_rows))
         duck.register("made_keys", missing.append_column("key", made))
         bucket = self.sql_bucket("member_id")
         # In the order of the ids, so that the B-tree grows at its end.
@@ -122,10 +127,11 @@ class MemberKeys:
             "ORDER BY member_id"
         ).to_arrow_table()
         duck.unregister("made_keys")
-        self._insert(con, new)
         duck.register("new_keys", new)
         duck.execute("INSERT INTO member_keys FROM new_keys")
         duck.unregister("new_keys")
+        known()
+        self._insert(con, new)
 
     @staticmethod
     def _insert(con: sa.Connection, new: pa.Table) -> None:
@@ -243,7 +249,7 @@ def _keys(cursor: Any, buckets: frozenset[int] | None) -> Iterator[pa.Table]:
     )
     while rows := cursor.fetchmany(LOAD_ROWS):
         ids, keys, numbers = zip(*rows, strict=True)
-        yield _keys_table(ids, keys, numbers)
+        yield _keys_table(ids, _fixed(b"".join(map(bytes, keys))), numbers)
 
 
 def _sqlite_keys(cursor: Any, buckets: frozenset[int] | None) -> Iterator[pa.Table]:
@@ -261,17 +267,16 @@ def _sqlite_keys(cursor: Any, buckets: frozenset[int] | None) -> Iterator[pa.Tab
         ids, keys, numbers, last = cursor.execute(gathered, (last,)).fetchone()
         if last is None:
             return
-        raw = bytes.fromhex(keys)
-        one_by_one = [raw[at : at + KEY_BYTES] for at in range(0, len(raw), KEY_BYTES)]
-        yield _keys_table(json.loads(ids), one_by_one, json.loads(numbers))
+        yield _keys_table(json.loads(ids), _fixed(bytes.fromhex(keys)), json.loads(numbers))
 
 
-def _keys_table(ids: Sequence[str], keys: Sequence[bytes], buckets: Sequence[int]) -> pa.Table:
-    return pa.table(
-        [
-            pa.array(ids, pa.string()),
-            pa.array(keys, pa.binary(KEY_BYTES)),
-            pa.array(buckets, pa.int16()),
-        ],
-        schema=KEYS_SCHEMA,
-    )
+def _keys_table(ids: Sequence[str], keys: pa.Array, buckets: Sequence[int]) -> pa.Table:
+    columns = [pa.array(ids, pa.string()), keys, pa.array(buckets, pa.int16())]
+    return pa.table(columns, schema=KEYS_SCHEMA)
+
+
+def _fixed(joined: bytes) -> pa.Array:
+    """Return joined keys, one a row."""
+    rows = len(joined) // KEY_BYTES
+    buffers = [None, pa.py_buffer(joined)]
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), rows, buffers)

@@ -12,6 +12,7 @@ the folder gets its name.
 
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from sayso.canonical import encode
 from sayso.decision.cells import Cells, tabulate
-from sayso.decision.states import STANDING_BITS, MemberStates
+from sayso.decision.states import MemberStates
 from sayso.errors import InputError, UnavailableError
 from sayso.ledger.erase import work_left
 from sayso.ledger.keys import BUCKETS
@@ -35,6 +36,7 @@ from sayso.model import SEMANTICS, Reason
 from sayso.rulebook.civil import TZDATA_VERSION
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot import card
+from sayso.snapshot.changes import any_time_between, otherwise, said_since, same_record_part
 from sayso.snapshot.erase import erase_in
 from sayso.snapshot.evidence import FOLDER, STANDING, Run, pin_log, write_proofs, write_statements
 from sayso.snapshot.folder import is_listed, link, making
@@ -57,11 +59,11 @@ from sayso.snapshot.manifest import (
 )
 from sayso.snapshot.notes import read_notes, visiting
 from sayso.snapshot.request import Built, Request, Rules, Tools, fold_states
-from sayso.snapshot.seal import Sealed, seal_all
+from sayso.snapshot.seal import Kept, Part, Sealed, seal_all
 from sayso.snapshot.standing import Standings, commit_standings, tag_bytes
 from sayso.snapshot.stream import Partitions, Pass, partitions_for, repeated_in, run_pass
-from sayso.snapshot.tally import NO_BUCKET, Tally, by_country, in_total
-from sayso.tables import Table, connect, flush, open_table, quoted, reading, sha256_of
+from sayso.snapshot.tally import COUNTS_SCHEMA, NO_BUCKET, Tally, by_country, in_total
+from sayso.tables import Table, connect, flush, open_table, reading, sha256_of
 
 # DuckDB may use this much before it spills; the whole build stays below 2 GiB.
 DUCKDB_BYTES = 900 << 20
@@ -82,7 +84,7 @@ def build(tools: Tools, rules: Rules, request: Request) -> Built:
     with making(request.out) as folder, announced(tools.ledger, request.out):
         job = _Job(tools, rules, request, folder)
         try:
-            return job.run(frozenset(range(BUCKETS)), None)
+            return job.run(None, None)
         finally:
             job.close()
 
@@ -191,9 +193,8 @@ class _Job:
 
     # ---- what changed ----
 
-    def changed_since(self, old: Manifest, base: Path, old_rules: Rules) -> frozenset[int]:
-        """Return the buckets that may differ from `base`; all of them where in doubt."""
-        everything = frozenset(range(BUCKETS))
+    def changed_since(self, old: Manifest, base: Path, old_rules: Rules) -> pa.Array | None:
+        """Return the ids of members whose records may differ from `base`; None: anybody's."""
         self._base = self._reader.submit(lambda: list(verified_buckets(base)))
         same_moment = (
             old.at == iso(self.request.at)
@@ -213,81 +214,37 @@ class _Job:
             and stand_at(self.tools.ledger, old.known)
         )
         if not same:
-            return everything
+            return None
         # The same content: what the base found about its ids holds.
         self._has_single_ids = str(Reason.RECORD_UNKNOWN) not in old.counts.reasons
-        if same_moment and old.inputs == self.inputs:  # choices and erasures came, nothing else
-            said = self.tools.ledger.steadily(lambda: self._said_since(old.known))
-            return self._buckets_of(said)
-        old_cells = tabulate(in_force(old_rules.book, old.purpose, old.at_instant))
-        if not self._same_record_part(old_cells):
-            return everything
+        ledger = self.tools.ledger
+        with reading(self.request.content):
+            if same_moment and old.inputs == self.inputs:  # only choices and erasures came
+                return ledger.steadily(
+                    lambda: said_since(
+                        ledger, self.duck, self.content, old.known, self.request.known
+                    )
+                )
+            old_cells = tabulate(in_force(old_rules.book, old.purpose, old.at_instant))
+            if not same_record_part(old_cells, self.cells):
+                return None
+            if any_time_between(self.duck, self.content, old.at_instant, self.request.at):
+                return None
         before = self._states(old_cells, old.known, None)
         # INVARIANT: the last fold is the one that is built; it leaves its erased members.
         self._after = self._states(self.cells, self.request.known, self.members)
-        # Erasures count at every known: both sides hold them, and the base may not.
-        erased = self.duck.sql("SELECT member_id FROM erased_members").to_arrow_table()
-        changed = _changed(self.duck, before, self._after)
-        return self._buckets_of(changed) | self._buckets_of(erased)
-
-    def _said_since(self, known: int) -> pa.Table:
-        """Return the ids of members who chose, or were erased, since `known`."""
-        ledger = self.tools.ledger
-        head, segments = ledger.choices(self.request.known)
-        self.duck.register("head_now", head)
-        parts = [f"SELECT member_id FROM head_now WHERE index >= {known}"]
-        parts += [
-            f"SELECT member_id FROM read_parquet({quoted(str(one.path))}) "
-            f"WHERE ordinal >= {known - one.first} AND ordinal < {self.request.known - one.first} "
-            "AND member_id IS NOT NULL"  # null: erased
-            for one in segments
-            if one.end > known
-        ]
-        ids = f"(SELECT DISTINCT {self.content.id('member_id')} member_id FROM {self.content.sql})"
-        with ledger.reading() as con, reading(self.request.content):
-            if ledger.keys.erased_among(con, self.duck, [ids]):
-                parts.append("SELECT member_id FROM erased_members")
-            return self.duck.sql(" UNION ".join(parts)).to_arrow_table()
-
-    def _same_record_part(self, old: Cells) -> bool:
-        """Whether a record's own part of the decision is the same then and now."""
-        new = self.cells
-        if old.contexts != new.contexts:
-            return False
-        for country in new.profile_of:
-            mine, its = new.profile_of[country], old.profile_of[country]
-            law, former = new.in_force.jurisdiction(country), old.in_force.jurisdiction(country)
-            if law is None or former is None:
-                return False
-            if (
-                not (new.what[mine] == old.what[its]).all()
-                or not (new.when[mine] == old.when[its]).all()
-            ):
-                return False
-            if [r.earliest_at for r in law.rules] != [r.earliest_at for r in former.rules]:
-                return False
-        low, high = sorted((old.in_force.at, new.in_force.at))
-        between = " OR ".join(
-            f"({self.content.instant(name)} > TIMESTAMP '{low:%Y-%m-%d %H:%M:%S.%f}' "
-            f"AND {self.content.instant(name)} <= TIMESTAMP '{high:%Y-%m-%d %H:%M:%S.%f}')"
-            for name in ("written_at", "first_seen_at", "deleted_at")
-        )
-        with reading(self.request.content):
-            ((rows,),) = self.duck.sql(
-                f"SELECT count(*) FROM {self.content.sql} WHERE {between}"
-            ).fetchall()
-        return int(rows) == 0
-
-    def _buckets_of(self, ids: pa.Table) -> frozenset[int]:
-        keys = self.tools.ledger.keys
-        return frozenset(keys.bucket_of(str(one)) for one in ids["member_id"].to_pylist())
+        return otherwise(self.duck, before, self._after)
 
     # ---- the work ----
 
-    def run(self, buckets: frozenset[int], base: Path | None) -> Built:
-        """Make the buckets named, take the others from `base`, and finish."""
+    def run(self, changed: pa.Array | None, base: Path | None) -> Built:
+        """Make what changed, take the rest from `base`, and finish.
+
+        Args:
+            changed: The ids of members whose records may differ; None: anybody's.
+            base: What they may differ from.
+        """
         states = self._after or self._states(self.cells, self.request.known, self.members)
-        only = None if len(buckets) == BUCKETS else buckets
         # Looking for repeats leaves Python alone, and fetching keys leaves the other core alone.
         repeated = self._reader.submit(self._repeated)
         self.tools.progress("keys", len(states.packed))
@@ -299,19 +256,62 @@ class _Job:
             commit_standings, keyed.keys, keyed.codes, keyed.standings, question,
             self.folder / FOLDER / STANDING,
         )  # fmt: skip
-        tally = Tally(states.countries)
+        plan = Pass(self.duck, self.content, states, repeated.result())
+        buckets = self._buckets_of(changed)
+        if base is None or changed is None or len(buckets) > BUCKETS // 2:
+            counts, sealed = self._everything(plan, keys)
+            listed = sealed
+        else:
+            with visiting(base, alone=False):
+                counts, listed, sealed = self._changes(plan, keys, base, changed, buckets)
+        return self._finish(counts, dict(sorted(listed.items())), standing.result(), len(sealed))
+
+    def _buckets_of(self, ids: pa.Array | None) -> frozenset[int]:
+        keys = self.tools.ledger.keys
+        return frozenset(keys.bucket_of(one) for one in (ids.to_pylist() if ids else ()))
+
+    def _everything(self, plan: Pass, keys: Path) -> tuple[pa.Table, dict[int, Bucket]]:
+        """Decide and count every record, and seal the admitted."""
+        tally = Tally(plan.states.countries)
+        partitions = Partitions(self.work, partitions_for(self.rows))
+        with reading(self.request.content):
+            run_pass(plan, tally, partitions, self.tools.progress)
+        return tally.table(), self._seal(partitions.close(), keys, None)
+
+    def _changes(
+        self, plan: Pass, keys: Path, base: Path, changed: pa.Array, buckets: frozenset[int]
+    ) -> tuple[pa.Table, dict[int, Bucket], dict[int, Bucket]]:
+        """Count the buckets that changed, seal them, and link the others.
+
+        Returns:
+            The counts, every bucket, and those that were sealed.
+
+        Raises:
+            IntegrityError: A file of the base is not the one that its manifest lists.
+            ConflictError: It was replaced just now.
+        """
+        tally = Tally(plan.states.countries)
         partitions = Partitions(self.work, partitions_for(self.rows * len(buckets) // BUCKETS))
         with reading(self.request.content):
-            run_pass(
-                Pass(self.duck, self.content, states, repeated.result(), only),
-                tally, partitions, self.tools.progress,
-            )  # fmt: skip
-        sealed = self._seal(partitions.close(), keys)
-        counts = tally.table()
-        listed = {one.bucket: _listed(one) for one in sealed}
-        if base is not None and only is not None:
-            counts = self._take_over(base, buckets, counts, listed)
-        return self._finish(counts, dict(sorted(listed.items())), standing.result(), len(sealed))
+            run_pass(replace(plan, buckets=buckets), tally, None, self.tools.progress)
+            run_pass(replace(plan, members=changed), None, partitions, self.tools.progress)
+        replaced, files, listed = read_notes(base), {}, {}
+        for number, path, bucket in self._base.result():
+            if number in buckets:
+                files[number] = path
+            elif bucket.file in replaced:  # the buckets of the erased are made anew
+                raise erased_meanwhile()
+            else:
+                link(path, self.folder / bucket.file)
+                listed[number] = bucket
+        kept = Kept(buckets, files, changed)
+        sealed = self._seal(partitions.close(every=kept.buckets), keys, kept)
+        before = pq.read_table(base / COUNTS_NAME, schema=COUNTS_SCHEMA)
+        others = ~np.isin(before["bucket"].to_numpy(), [*buckets, NO_BUCKET])
+        counts = pa.concat_tables([tally.table(), before.filter(pa.array(others))]).sort_by(
+            [("bucket", "ascending"), ("country", "ascending"), ("mask", "ascending")]
+        )
+        return counts, listed | sealed, sealed
 
     def _repeated(self) -> pa.ChunkedArray:
         """Return the record ids that stand more than once."""
@@ -319,39 +319,13 @@ class _Job:
             return pa.chunked_array([], pa.string())
         return repeated_in(self.duck.cursor(), self.content, self.rows)
 
-    def _seal(self, parts: list[Path], keys: Path) -> list[Sealed]:
-        sealed: list[Sealed] = []
-        for results in seal_all(
-            parts, keys, self.folder, self.tools.threads + 1
-        ):  # one waits for the disk
-            sealed += results
-            self.tools.progress("sealing", sum(one.rows for one in sealed))
-        return sealed
-
-    def _take_over(
-        self, base: Path, buckets: frozenset[int], counts: pa.Table, listed: dict[int, Bucket]
-    ) -> pa.Table:
-        """Link the buckets that did not change, and add their counts.
-
-        Raises:
-            IntegrityError: A file of the base is not the one that its manifest lists.
-            ConflictError: It was replaced just now.
-        """
-        with visiting(base, alone=False):
-            replaced = read_notes(base)
-            for number, path, bucket in self._base.result():
-                if number in buckets:
-                    continue
-                if bucket.file in replaced:  # the buckets of the erased are built anew
-                    raise erased_meanwhile()
-                link(path, self.folder / bucket.file)
-                listed[number] = bucket
-        before = pq.read_table(base / COUNTS_NAME, schema=counts.schema)
-        numbers = before["bucket"].to_numpy()
-        kept = ~np.isin(numbers, [*buckets, NO_BUCKET])
-        return pa.concat_tables([counts, before.filter(pa.array(kept))]).sort_by(
-            [("bucket", "ascending"), ("country", "ascending"), ("mask", "ascending")]
-        )
+    def _seal(self, parts: list[Part], keys: Path, kept: Kept | None) -> dict[int, Bucket]:
+        listed: dict[int, Bucket] = {}
+        threads = self.tools.threads + 1  # one waits for the disk
+        for results in seal_all(parts, keys, self.folder, threads, kept):
+            listed |= {one.bucket: _listed(one) for one in results}
+            self.tools.progress("sealing", sum(one.rows for one in listed.values()))
+        return listed
 
     def _finish(
         self, counts: pa.Table, listed: dict[int, Bucket], standing: Standings, written: int
@@ -441,28 +415,6 @@ class _Job:
             "pyarrow": pa.__version__,
             "numpy": np.__version__,
         }
-
-
-def _changed(
-    duck: duckdb.DuckDBPyConnection, before: MemberStates, after: MemberStates
-) -> pa.Table:
-    """Return the ids of members whose part of the decision, or whose country, differs."""
-    for name, states in (("before", before), ("after", after)):
-        standing = (states.packed & ((1 << STANDING_BITS) - 1)).astype(np.int64)
-        meaning = states.mask[standing].astype(np.int64) << 16 | states.country[standing]
-        table = pa.table(
-            {"member_id": states.ids, "meaning": meaning, "age": states.packed >> STANDING_BITS}
-        )
-        duck.register(name, table)
-    try:
-        return duck.sql(
-            "SELECT coalesce(a.member_id, b.member_id)::VARCHAR member_id FROM before b "
-            "FULL JOIN after a ON a.member_id = b.member_id "
-            "WHERE a.meaning IS DISTINCT FROM b.meaning OR a.age IS DISTINCT FROM b.age"
-        ).to_arrow_table()
-    finally:
-        duck.unregister("before")
-        duck.unregister("after")
 
 
 def _listed(one: Sealed) -> Bucket:

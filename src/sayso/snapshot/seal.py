@@ -84,50 +84,92 @@ class Sealed(NamedTuple):
     sha256: str
 
 
-def seal_all(partitions: list[Path], keys: Path, out: Path, threads: int) -> Iterator[list[Sealed]]:
-    """Seal partitions in several threads; yield the results of each, in their order.
+class Part(NamedTuple):
+    """Some buckets of the snapshot in the making.
+
+    Attributes:
+        buckets: Their numbers.
+        path: Arrow stream with PARTITION_SCHEMA of their records; None: no records.
+    """
+
+    buckets: range
+    path: Path | None
+
+
+class Kept(NamedTuple):
+    """What of an earlier snapshot goes into the buckets that are sealed.
+
+    Attributes:
+        buckets: The numbers of these buckets.
+        files: Their files in the earlier snapshot, verified, by number.
+        gone: Ids of members whose records there are passed over.
+    """
+
+    buckets: frozenset[int]
+    files: dict[int, Path]
+    gone: pa.Array
+
+    def read(self, buckets: range) -> Iterator[pa.Table]:
+        """Yield what stays of these buckets, with BUCKET_SCHEMA and `bucket`."""
+        for number in buckets:
+            if number in self.files:
+                table = pq.read_table(self.files[number])
+                # An erased record has no member, and goes with the others of its member.
+                other = pc.and_(
+                    table["member_id"].is_valid(),
+                    pc.invert(pc.is_in(table["member_id"], self.gone)),
+                )
+                table = table.filter(other).cast(BUCKET_SCHEMA)
+                bucket = np.full(len(table), number, np.int16)
+                yield table.append_column("bucket", pa.array(bucket))
+
+
+def seal_all(
+    parts: list[Part], keys: Path, out: Path, threads: int, kept: Kept | None
+) -> Iterator[list[Sealed]]:
+    """Seal parts in several threads; yield the results of each, in their order.
 
     Args:
-        partitions: Each as `seal_partition` takes it; deleted once it is sealed.
+        parts: Their streams are deleted once they are sealed.
         keys: NumPy file of the members' keys, shape (members, 32), by member ordinal.
         out: The snapshot in the making.
         threads: How many.
+        kept: What of an earlier snapshot goes in as well.
     """
     own_keys = np.load(keys, mmap_mode="r")
 
-    def seal(partition: Path) -> list[Sealed]:
-        sealed = seal_partition(partition, own_keys, out)
-        partition.unlink()
+    def seal(part: Part) -> list[Sealed]:
+        sealed = seal_part(part, own_keys, out, kept)
+        if part.path is not None:
+            part.path.unlink()
         return sealed
 
     pool = ThreadPoolExecutor(threads)
     try:
-        yield from pool.map(seal, partitions)
+        yield from pool.map(seal, parts)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def seal_partition(partition: Path, keys: Bytes, out: Path) -> list[Sealed]:
-    """Write the bucket files of one partition.
+def seal_part(part: Part, keys: Bytes, out: Path, kept: Kept | None = None) -> list[Sealed]:
+    """Write the bucket files of one part.
 
     Args:
-        partition: Arrow stream with PARTITION_SCHEMA.
+        part: Whose.
         keys: Of the members, shape (members, 32), by member ordinal.
         out: The snapshot in the making.
+        kept: What of an earlier snapshot goes in as well.
     """
-    with pa.memory_map(str(partition)) as source:
-        table = pa.ipc.open_stream(source).read_all().combine_chunks()
-    tags, digests = _hash_rows(table, keys)
-    bucket = table["bucket"].to_numpy()
-    order = _order(bucket, tags)
-    tags, digests = tags[order], digests[order]
-    salts = _salts(table["member"].to_numpy()[order], keys)
-    records = table.select(RECORD_COLUMNS.names).take(pa.array(order))
-    for place, (name, column) in enumerate((("tag", tags), ("digest", digests), ("salt", salts))):
-        records = records.add_column(place, name, fixed_binary(column))
+    records = _hashed(part, keys)
+    if kept is not None:
+        records = pa.concat_tables([records, *kept.read(part.buckets)])
+    records = records.combine_chunks()
+    bucket = records["bucket"].to_numpy()
+    order = _order(bucket, _bytes_of(records["tag"]))
+    records = records.select(BUCKET_SCHEMA.names).take(pa.array(order)).combine_chunks()
     numbers, rows = np.unique(bucket, return_counts=True)
-    leaves = np.concatenate([tags, digests], axis=1).tobytes()
-    roots = roots_of_hashes(leaf_hashes(leaves, 2 * HASH_BYTES), rows.tolist())
+    leaves = np.concatenate([_bytes_of(records["tag"]), _bytes_of(records["digest"])], axis=1)
+    roots = roots_of_hashes(leaf_hashes(leaves.tobytes(), 2 * HASH_BYTES), rows.tolist())
     sealed, start = [], 0
     for number, count, root in zip(numbers.tolist(), rows.tolist(), roots, strict=True):
         path = out / bucket_name(number)
@@ -138,6 +180,27 @@ def seal_partition(partition: Path, keys: Bytes, out: Path) -> list[Sealed]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         sealed.append(Sealed(number, count, root.hex(), digest))
     return sealed
+
+
+def _hashed(part: Part, keys: Bytes) -> pa.Table:
+    """Return the records of a part with tag, digest and salt: BUCKET_SCHEMA and `bucket`."""
+    if part.path is None:
+        return pa.schema([*BUCKET_SCHEMA, PARTITION_SCHEMA.field("bucket")]).empty_table()
+    with pa.memory_map(str(part.path)) as source:
+        table = pa.ipc.open_stream(source).read_all().combine_chunks()
+    tags, digests = _hash_rows(table, keys)
+    made = (tags, digests, _salts(table["member"].to_numpy(), keys))
+    hashes = [fixed_binary(column) for column in made]
+    columns = [*hashes, *(table[name] for name in RECORD_COLUMNS.names), table["bucket"]]
+    return pa.table(columns, names=[*BUCKET_SCHEMA.names, "bucket"])
+
+
+def _bytes_of(column: pa.ChunkedArray) -> Bytes:
+    """Return digests, in one chunk and without nulls, of shape (rows, 32)."""
+    (chunk,) = column.chunks or [pa.array([], column.type)]
+    start = chunk.offset * HASH_BYTES
+    joined = memoryview(chunk.buffers()[1])[start : start + len(chunk) * HASH_BYTES]
+    return np.frombuffer(joined, np.uint8).reshape(-1, HASH_BYTES)
 
 
 def _hash_rows(table: pa.Table, keys: Bytes) -> tuple[Bytes, Bytes]:

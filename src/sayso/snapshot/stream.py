@@ -4,7 +4,7 @@ Promises: refused text is never written; memory is bounded by BATCH_ROWS, not by
 content. Does not hash; see `sayso.snapshot.seal`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sayso.decision.content import content_columns
-from sayso.decision.many import batch_masks
+from sayso.decision.many import Masks, batch_masks
 from sayso.decision.repeated import repeated_ids
 from sayso.decision.states import STANDING_BITS, MemberStates
 from sayso.ledger.keys import BUCKETS
-from sayso.snapshot.seal import PARTITION_SCHEMA
+from sayso.snapshot.seal import PARTITION_SCHEMA, Part
 from sayso.snapshot.tally import NO_BUCKET, Tally
 from sayso.tables import Table
 
@@ -60,11 +60,18 @@ class Partitions:
             self._writers[part] = pa.ipc.new_stream(str(self._paths[part]), PARTITION_SCHEMA)
         return self._writers[part]
 
-    def close(self) -> list[Path]:
-        """Finish and return the files that hold anything."""
+    def close(self, every: Iterable[int] = ()) -> list[Part]:
+        """Finish and return the parts that hold anything, and those of buckets in `every`."""
         for writer in self._writers.values():
             writer.close()
-        return [self._paths[part] for part in sorted(self._writers)]
+        parts = {*self._writers, *(bucket >> self._shift for bucket in every)}
+        return [
+            Part(
+                range(part << self._shift, (part + 1) << self._shift),
+                self._paths[part] if part in self._writers else None,
+            )
+            for part in sorted(parts)
+        ]
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class Pass:
         states: What the states mean.
         repeated: The ids that stand more than once; see `repeated_in`.
         buckets: Only the records of these buckets, and those of nobody known; None: all.
+        members: Only the records of members with these ids, as text; None: all.
     """
 
     duck: duckdb.DuckDBPyConnection
@@ -84,6 +92,7 @@ class Pass:
     states: MemberStates
     repeated: pa.ChunkedArray
     buckets: frozenset[int] | None = None
+    members: pa.Array | None = None
 
 
 def repeated_in(duck: duckdb.DuckDBPyConnection, content: Table, rows: int) -> pa.ChunkedArray:
@@ -95,53 +104,66 @@ def repeated_in(duck: duckdb.DuckDBPyConnection, content: Table, rows: int) -> p
     return repeated_ids(duck, content.sql, id_column, rows)
 
 
-def run_pass(plan: Pass, tally: Tally, partitions: Partitions, progress: Progress) -> int:
-    """Decide, count and partition; return the latest time that stands in a record.
+def run_pass(
+    plan: Pass, tally: Tally | None, partitions: Partitions | None, progress: Progress
+) -> None:
+    """Decide, and count, and keep the admitted; without partitions no text is read.
 
     Raises:
         InputError: The content has no record_id.
         duckdb.Error: The content cannot be read.
     """
+    reader = plan.duck.sql(_query(plan, words=partitions is not None)).to_arrow_reader(BATCH_ROWS)
+    done = 0
+    for batch in reader:
+        masks, country = _decide(batch, plan.states)
+        if tally is not None:
+            tally.add(batch["bucket"].to_numpy(), country, masks)
+        rows = np.flatnonzero(masks == 0)
+        if partitions is not None and len(rows):
+            partitions.add(_as_records(batch, country, plan.states), rows)
+        done += batch.num_rows
+        progress("deciding", done)
+
+
+def _query(plan: Pass, *, words: bool) -> str:
+    """SQL: the records of a pass with the state of their member; registers what it names."""
     integer_ids = pa.types.is_integer(plan.states.ids.type)
     columns = content_columns(plan.content, integer_ids=integer_ids)
+    if words:
+        columns += (
+            f", {plan.content.text('licence')} AS licence, {plan.content.text('text')} AS text"
+        )
     plan.duck.register("repeated_ids", pa.table({"record_id": plan.repeated}))
     flag = (
         "record_id IS NULL"
         if not len(plan.repeated)
         else ("(record_id IS NULL OR record_id IN (FROM repeated_ids))")
     )
-    where = ""
+    join, where = "LEFT JOIN states s", ""
     if plan.buckets is not None:
-        plan.duck.register(
-            "chosen", pa.table({"bucket": pa.array(sorted(plan.buckets), pa.int16())})
+        chosen = pa.table({"bucket": pa.array(sorted(plan.buckets), pa.int16())})
+        plan.duck.register("chosen_buckets", chosen)
+        where = (
+            f"WHERE s.bucket IS NULL OR s.bucket = {NO_BUCKET} OR s.bucket IN (FROM chosen_buckets)"
         )
-        where = f"WHERE s.bucket IS NULL OR s.bucket = {NO_BUCKET} OR s.bucket IN (FROM chosen)"
-    reader = plan.duck.sql(
+    if plan.members is not None:
+        plan.duck.register("chosen_members", pa.table({"member_id": plan.members}))
+        # A small table, so that few of the texts are read.
+        join = "JOIN (FROM states WHERE member_id::VARCHAR IN (FROM chosen_members)) s"
+    return (
         f"SELECT c.*, {flag} AS repeated, coalesce(s.state, 0) AS state, "
         "coalesce(s.bucket, -1)::SMALLINT AS bucket, coalesce(s.member, -1)::INTEGER AS member "
-        f"FROM (SELECT {columns}, {plan.content.text('licence')} AS licence, "
-        f"{plan.content.text('text')} AS text FROM {plan.content.sql}) c "
-        f"LEFT JOIN states s USING (member_id) {where}"
-    ).to_arrow_reader(BATCH_ROWS)
-    done = 0
-    for batch in reader:
-        _decide(batch, plan.states, tally, partitions)
-        done += batch.num_rows
-        progress("deciding", done)
-    return done
+        f"FROM (SELECT {columns} FROM {plan.content.sql}) c {join} USING (member_id) {where}"
+    )
 
 
-def _decide(
-    batch: pa.RecordBatch, states: MemberStates, tally: Tally, partitions: Partitions
-) -> None:
+def _decide(batch: pa.RecordBatch, states: MemberStates) -> tuple[Masks, npt.NDArray[np.int32]]:
+    """Return the mask and the country code of each record."""
     packed = batch["state"].to_numpy()
     repeated = batch["repeated"].to_numpy(zero_copy_only=False)
     masks = batch_masks(batch, packed, states, repeated if repeated.any() else None)
-    country = states.country.take(packed & ((1 << STANDING_BITS) - 1))
-    tally.add(batch["bucket"].to_numpy(), country, masks)
-    rows = np.flatnonzero(masks == 0)
-    if len(rows):
-        partitions.add(_as_records(batch, country, states), rows)
+    return masks, states.country.take(packed & ((1 << STANDING_BITS) - 1))
 
 
 def _as_records(
