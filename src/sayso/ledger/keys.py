@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -29,6 +29,18 @@ LOAD_ROWS = 100_000
 KEYS_SCHEMA = pa.schema(
     [("member_id", pa.string()), ("key", pa.binary(KEY_BYTES)), ("bucket", pa.int16())]
 )
+
+
+class Fetched(NamedTuple):
+    """Every key of a workspace at one moment.
+
+    Attributes:
+        keys: Columns of KEYS_SCHEMA, one row per member.
+        erased: How many members were erased by then.
+    """
+
+    keys: pa.Table
+    erased: int
 
 
 class MemberKeys:
@@ -101,6 +113,7 @@ class MemberKeys:
         duck: duckdb.DuckDBPyConnection,
         ids: str,
         known: Callable[[], object] = lambda: None,
+        fetched: Fetched | None = None,
     ) -> None:
         """Make the keys that are missing, and leave all keys as DuckDB table `member_keys`.
 
@@ -110,8 +123,12 @@ class MemberKeys:
             ids: SQL that gives distinct non-null member ids as column member_id.
             known: Called once the table is there, before the database has the new keys; from
                 then on `duck` is not touched.
+            fetched: The keys of a while ago, which save loading them where they still stand.
         """
-        self.load(con, duck)
+        if fetched is not None and self._still_stand(con, fetched):
+            _fill(duck, [fetched.keys])
+        else:
+            self.load(con, duck)
         missing = duck.sql(
             f"SELECT member_id FROM ({ids}) ANTI JOIN member_keys USING (member_id)"
         ).to_arrow_table()
@@ -158,18 +175,28 @@ class MemberKeys:
         buckets: frozenset[int] | None = None,
     ) -> None:
         """Leave the keys of some buckets, or all, as DuckDB table `member_keys`."""
-        duck.execute(
-            "CREATE OR REPLACE TEMP TABLE member_keys "
-            "(member_id VARCHAR, key BLOB, bucket SMALLINT)"
+        _fill(duck, self._read(con, buckets))
+
+    def fetch(self, con: sa.Connection) -> Fetched:
+        """Return every key; only inside a reading."""
+        return Fetched(
+            pa.concat_tables([KEYS_SCHEMA.empty_table(), *self._read(con, None)]),
+            self.count_erased(con),
         )
+
+    def _still_stand(self, con: sa.Connection, fetched: Fetched) -> bool:
+        """Whether no key was made and none deleted since."""
+        # A key is deleted by an erasure alone, so that as many keys are the same keys.
+        rows = con.execute(sa.select(sa.func.count()).select_from(schema.member_key)).scalar_one()
+        return (int(rows), self.count_erased(con)) == (len(fetched.keys), fetched.erased)
+
+    @staticmethod
+    def _read(con: sa.Connection, buckets: frozenset[int] | None) -> Iterator[pa.Table]:
         read = _sqlite_keys if con.dialect.name == "sqlite" else _keys
         # The driver's own cursor: SQLAlchemy's rows cost three times the query.
         cursor = con.connection.cursor()
         try:
-            for rows in read(cursor, buckets):
-                duck.register("key_rows", rows)
-                duck.execute("INSERT INTO member_keys FROM key_rows")
-                duck.unregister("key_rows")
+            yield from read(cursor, buckets)
         finally:
             cursor.close()
 
@@ -237,6 +264,17 @@ class MemberKeys:
         ).to_arrow_table()
         duck.unregister("tags")
         return found
+
+
+def _fill(duck: duckdb.DuckDBPyConnection, parts: Iterable[pa.Table]) -> None:
+    """Leave keys as DuckDB table `member_keys`."""
+    duck.execute(
+        "CREATE OR REPLACE TEMP TABLE member_keys (member_id VARCHAR, key BLOB, bucket SMALLINT)"
+    )
+    for rows in parts:
+        duck.register("key_rows", rows)
+        duck.execute("INSERT INTO member_keys FROM key_rows")
+        duck.unregister("key_rows")
 
 
 def _among(buckets: frozenset[int] | None) -> str:

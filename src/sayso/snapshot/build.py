@@ -27,7 +27,7 @@ from sayso.decision.cells import Cells, tabulate
 from sayso.decision.states import MemberStates
 from sayso.errors import InputError, UnavailableError
 from sayso.ledger.erase import work_left
-from sayso.ledger.keys import BUCKETS
+from sayso.ledger.keys import BUCKETS, Fetched
 from sayso.ledger.rows import MEMBERS, NOTICES
 from sayso.ledger.store import PublicEntry, temporary_name
 from sayso.ledger.versions import stand_at, version_at
@@ -131,9 +131,11 @@ class _Job:
         if request.members is not None:
             with reading(request.members):
                 self.members = open_table(self.duck, request.members)
-        # A digest takes one thread and no lock: the other stages need not wait for it.
-        self._reader = ThreadPoolExecutor(1)
+        # A digest takes one thread and no lock, keys wait for the database: nobody need wait
+        # for either.
+        self._reader = ThreadPoolExecutor(2)
         self._digest = self._reader.submit(sha256_of, self.content.paths)
+        self._keys = self._reader.submit(self._fetch_keys)
         self.log = pin_log(tools.ledger, tools.trust, request.known)
         self.cells = tabulate(in_force(rules.book, request.purpose, request.at))
         self._after: MemberStates | None = None
@@ -171,6 +173,10 @@ class _Job:
                     name=f"entry {version.entry}", sha256=version.root, rows=version.rows
                 )
         return found
+
+    def _fetch_keys(self) -> Fetched:
+        with self.tools.ledger.reading() as con:
+            return self.tools.ledger.keys.fetch(con)
 
     def _states(self, cells: Cells, known: int, members: Table | None) -> MemberStates:
         self.tools.progress("folding the members", 0)
@@ -245,11 +251,12 @@ class _Job:
             base: What they may differ from.
         """
         states = self._after or self._states(self.cells, self.request.known, self.members)
-        # Looking for repeats leaves Python alone, and fetching keys leaves the other core alone.
         repeated = self._reader.submit(self._repeated)
         self.tools.progress("keys", len(states.packed))
         keys = self.work / "keys.npy"
-        keyed = prepare_keys(self.tools.ledger, self.duck, states, self._erased, keys)
+        keyed = prepare_keys(
+            self.tools.ledger, self.duck, states, self._erased, self._keys.result(), keys
+        )
         question = tag_bytes(self.request.purpose, iso(self.request.at), self.request.known)
         # Hashing holds no lock of Python: it goes on while the records are decided.
         standing = self._reader.submit(
@@ -294,7 +301,10 @@ class _Job:
         partitions = Partitions(self.work, partitions_for(self.rows * len(buckets) // BUCKETS))
         with reading(self.request.content):
             run_pass(replace(plan, buckets=buckets), tally, None, self.tools.progress)
-            run_pass(replace(plan, members=changed), None, partitions, self.tools.progress)
+            theirs = replace(plan, members=changed)
+            # Whoever stood back has nothing to bring in, and no text need be read for that.
+            if run_pass(theirs, None, None, self.tools.progress):
+                run_pass(theirs, None, partitions, self.tools.progress)
         replaced, files, listed = read_notes(base), {}, {}
         for number, path, bucket in self._base.result():
             if number in buckets:

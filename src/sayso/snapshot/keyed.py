@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from sayso.decision.states import STANDING_BITS, MemberStates
 from sayso.errors import ConflictError
+from sayso.ledger.keys import Fetched
 from sayso.ledger.store import Ledger
 from sayso.model import REASONS, Reason
 from sayso.snapshot.seal import key_matrix
@@ -41,7 +42,12 @@ class Keyed:
 
 
 def prepare_keys(
-    ledger: Ledger, duck: duckdb.DuckDBPyConnection, states: MemberStates, erased: int, path: Path
+    ledger: Ledger,
+    duck: duckdb.DuckDBPyConnection,
+    states: MemberStates,
+    erased: int,
+    fetched: Fetched,
+    path: Path,
 ) -> Keyed:
     """Leave table `states` (member_id, state, bucket, member), and the keys in a file.
 
@@ -50,6 +56,7 @@ def prepare_keys(
         duck: Where the table goes; holds what the fold left.
         states: Of every member.
         erased: How many were erased before the fold.
+        fetched: The keys, as of a while ago.
         path: The NumPy file of keys, by ordinal, of those whose ids the content can hold.
 
     Raises:
@@ -60,7 +67,7 @@ def prepare_keys(
         stands = some.mask.take(some.packed & STANDING_MASK) & ERASED_BIT == 0
         rows = {"member_id": some.ids, "state": some.packed, "stands": stands}
         duck.register(f"state_rows_{number}", pa.table(rows))
-    _ensure_keys(ledger, duck, len(every), erased)
+    _ensure_keys(ledger, duck, len(every), erased, fetched)
     parts, codes = [], []
     standings: list[bytes] = []
     for number, some in enumerate(every):
@@ -91,7 +98,9 @@ def erased_meanwhile() -> ConflictError:
     return ConflictError("a member was erased while the snapshot was built", hint="build it again")
 
 
-def _ensure_keys(ledger: Ledger, duck: duckdb.DuckDBPyConnection, tables: int, erased: int) -> None:
+def _ensure_keys(
+    ledger: Ledger, duck: duckdb.DuckDBPyConnection, tables: int, erased: int, fetched: Fetched
+) -> None:
     """Leave every member's key as table `member_keys`, made where there was none."""
     wanted = " UNION ALL ".join(
         f"SELECT member_id::VARCHAR AS member_id FROM state_rows_{number} WHERE stands"
@@ -101,7 +110,7 @@ def _ensure_keys(ledger: Ledger, duck: duckdb.DuckDBPyConnection, tables: int, e
     with ledger.writing() as con:
         if ledger.keys.count_erased(con) != erased:
             _need_nobody_erased(ledger, con, duck, wanted)
-        ledger.keys.ensure_many(con, duck, wanted)
+        ledger.keys.ensure_many(con, duck, wanted, fetched=fetched)
 
 
 def _need_nobody_erased(

@@ -106,24 +106,29 @@ def repeated_in(duck: duckdb.DuckDBPyConnection, content: Table, rows: int) -> p
 
 def run_pass(
     plan: Pass, tally: Tally | None, partitions: Partitions | None, progress: Progress
-) -> None:
+) -> int:
     """Decide, and count, and keep the admitted; without partitions no text is read.
+
+    Returns:
+        How many are admitted.
 
     Raises:
         InputError: The content has no record_id.
         duckdb.Error: The content cannot be read.
     """
     reader = plan.duck.sql(_query(plan, words=partitions is not None)).to_arrow_reader(BATCH_ROWS)
-    done = 0
+    done = admitted = 0
     for batch in reader:
         masks, country = _decide(batch, plan.states)
         if tally is not None:
             tally.add(batch["bucket"].to_numpy(), country, masks)
         rows = np.flatnonzero(masks == 0)
+        admitted += len(rows)
         if partitions is not None and len(rows):
             partitions.add(_as_records(batch, country, plan.states), rows)
         done += batch.num_rows
         progress("deciding", done)
+    return admitted
 
 
 def _query(plan: Pass, *, words: bool) -> str:
