@@ -8,16 +8,20 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datafusion import SessionContext
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sayso.canonical import (
+    DATAFUSION,
     PUBLIC_KEY,
     commit,
     encode,
     sql_commit,
     sql_fields,
     sql_integer,
+    sql_keyed,
+    sql_pieces,
     sql_text,
 )
 from sayso.ledger.rows import member_row_commitment
@@ -42,6 +46,22 @@ def in_sql(con: duckdb.DuckDBPyConnection, relation: str, label: str) -> list[by
     fields = [sql_text("a"), sql_text("b"), sql_integer("n"), sql_integer("m")]
     found = con.sql(f"SELECT encode({sql_fields(label, fields)}) c FROM {relation}")
     return [bytes(value) for (value,) in found.fetchall()]
+
+
+def in_datafusion(table: pa.Table, label: str) -> list[bytes]:
+    """As `in_sql`; `b` without asking for nulls where there are none."""
+    writes = sql_text if table["b"].null_count else sql_pieces
+    fields = [
+        sql_text("a", DATAFUSION),
+        writes("b", DATAFUSION),
+        sql_integer("n"),
+        sql_integer("m"),
+    ]
+    context = SessionContext()
+    context.from_arrow(table.append_column("key", pa.array([b"k"] * len(table))), "listed")
+    canonical = sql_keyed("key", sql_fields(label, fields), DATAFUSION)
+    found = context.sql(f"SELECT {canonical} c FROM listed").to_arrow_table()["c"]
+    return [value.removeprefix(b"k") for value in found.to_pylist()]
 
 
 def rows_table(rows: Sequence[tuple[str | None, str | None, int | None, int | None]]) -> pa.Table:
@@ -110,9 +130,11 @@ def test_a_label_never_runs_into_the_fields(one: str, other: str, fields: list[A
 def test_sql_writes_the_same_bytes(
     rows: list[tuple[str | None, str | None, int | None, int | None]], label: str
 ) -> None:
+    expected = [encode(label, *row) for row in rows]
     with connect(threads=1) as con:
         con.register("rows", rows_table(rows))
-        assert in_sql(con, "rows", label) == [encode(label, *row) for row in rows]
+        assert in_sql(con, "rows", label) == expected
+    assert in_datafusion(rows_table(rows), label) == expected
 
 
 def test_sql_writes_the_same_bytes_through_parquet(tmp_path: Path) -> None:
@@ -124,9 +146,11 @@ def test_sql_writes_the_same_bytes_through_parquet(tmp_path: Path) -> None:
         for place, value in enumerate(values)
     ]
     pq.write_table(rows_table(rows), tmp_path / "rows.parquet")
+    expected = [encode("sayso/x/v1", *row) for row in rows]
     with connect() as con:
         relation = f"read_parquet('{tmp_path / 'rows.parquet'}')"
-        assert in_sql(con, relation, "sayso/x/v1") == [encode("sayso/x/v1", *row) for row in rows]
+        assert in_sql(con, relation, "sayso/x/v1") == expected
+    assert in_datafusion(pq.read_table(tmp_path / "rows.parquet"), "sayso/x/v1") == expected
 
 
 def test_sql_commits_like_python() -> None:

@@ -274,8 +274,12 @@ class _Job:
         return self._finish(counts, dict(sorted(listed.items())), standing.result(), len(sealed))
 
     def _buckets_of(self, ids: pa.Array | None) -> frozenset[int]:
-        keys = self.tools.ledger.keys
-        return frozenset(keys.bucket_of(one) for one in (ids.to_pylist() if ids else ()))
+        if ids is None:
+            return frozenset()
+        self.duck.register("some_ids", pa.table({"member_id": ids}))
+        bucket = self.tools.ledger.keys.sql_bucket("member_id")
+        found = self.duck.sql(f"SELECT DISTINCT {bucket} FROM some_ids").fetchall()
+        return frozenset(int(number) for (number,) in found)
 
     def _everything(self, plan: Pass, keys: Path) -> tuple[pa.Table, dict[int, Bucket]]:
         """Decide and count every record, and seal the admitted."""

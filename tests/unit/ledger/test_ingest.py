@@ -5,6 +5,7 @@ import re
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sayso import digests
 from sayso.canonical import commit
 from sayso.erasure import erase
 from sayso.errors import InputError
@@ -331,6 +333,7 @@ WORDS = st.none() | TEXT | NASTY
 INSTANTS = st.integers(-(10**15), 4 * 10**15)
 
 
+@pytest.mark.parametrize("few", [0, digests.FEW_ROWS])
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -346,7 +349,7 @@ INSTANTS = st.integers(-(10**15), 4 * 10**15)
     )
 )  # fmt: skip
 def test_sql_commits_to_what_python_commits_to(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, ...]]
+    tmp_path_factory: pytest.TempPathFactory, few: int, rows: list[tuple[Any, ...]]
 ) -> None:
     folder = tmp_path_factory.mktemp("ws")
     (folder / "segments").mkdir()
@@ -357,7 +360,8 @@ def test_sql_commits_to_what_python_commits_to(
     pq.write_table(pa.table(columns, names=list(CHOICE_COLUMNS)), folder / "c.parquet")
     ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", folder)
     try:
-        ingest_choices(ledger, folder / "c.parquet", START_US, threads=1)
+        with patch.object(digests, "FEW_ROWS", few):  # by a query, or row by row
+            ingest_choices(ledger, folder / "c.parquet", START_US, threads=1)
         found = list(entries(ledger).values())
         assert len(found) == len(rows)
         for row in found:
