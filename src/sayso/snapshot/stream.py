@@ -45,11 +45,15 @@ class Partitions:
         self._paths = [folder / f"part-{number:04d}.arrows" for number in range(count)]
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
 
-    def add(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> None:
-        """Keep some rows of a batch of PARTITION_SCHEMA, copying each once."""
+    def add(
+        self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64],
+        country: npt.NDArray[np.int32], states: MemberStates,
+    ) -> None:  # fmt: skip
+        """Keep some rows of a batch of content, copying each once."""
         part_of = batch["bucket"].to_numpy()[rows] >> self._shift
         order = np.argsort(part_of, kind="stable")
-        kept = batch.take(pa.array(rows[order]))
+        rows = rows[order]
+        kept = _as_records(batch.take(pa.array(rows)), country[rows], states)
         numbers, starts = np.unique(part_of[order], return_index=True)
         ends = [*starts[1:].tolist(), len(order)]
         for part, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
@@ -125,7 +129,7 @@ def run_pass(
         rows = np.flatnonzero(masks == 0)
         admitted += len(rows)
         if partitions is not None and len(rows):
-            partitions.add(_as_records(batch, country, plan.states), rows)
+            partitions.add(batch, rows, country, plan.states)
         done += batch.num_rows
         progress("deciding", done)
     return admitted
