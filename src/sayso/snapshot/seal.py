@@ -173,11 +173,9 @@ def seal_part(part: Part, keys: Bytes, out: Path, kept: Kept | None = None) -> l
     sealed, start = [], 0
     for number, count, root in zip(numbers.tolist(), rows.tolist(), roots, strict=True):
         path = out / bucket_name(number)
-        write_bucket(records.slice(start, count), path)
+        digest = write_bucket(records.slice(start, count), path)
         start += count
         flush(path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         sealed.append(Sealed(number, count, root.hex(), digest))
     return sealed
 
@@ -315,18 +313,22 @@ def _order(bucket: npt.NDArray[np.int16], tags: Bytes) -> npt.NDArray[np.int64]:
     return order
 
 
-def write_bucket(records: pa.Table, path: Path) -> None:
-    """Write one bucket's records; the same rows give the same bytes."""
+def write_bucket(records: pa.Table, path: Path) -> str:
+    """Write one bucket's records, the same bytes for the same rows; return their SHA-256."""
     codes = ["country", "category", "visibility", "authorship", "context", "licence"]
+    made = pa.BufferOutputStream()
     pq.write_table(
         records.cast(BUCKET_SCHEMA).combine_chunks(),
-        path,
+        made,
         compression={"text": "lz4"},  # the rest is digests, or short
         use_dictionary=codes,
         write_statistics=["member_id", "country", "written_at"],
         row_group_size=1 << 20,
         store_schema=False,
     )
+    whole = made.getvalue()
+    path.write_bytes(whole)
+    return hashlib.sha256(whole).hexdigest()
 
 
 def bucket_root(path: Path, keys: dict[str, bytes]) -> str:

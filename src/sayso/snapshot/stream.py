@@ -26,7 +26,7 @@ from sayso.tables import Table
 # Rows decided at once: about 60 MB of text.
 BATCH_ROWS = 1 << 18
 # Rows that a partition should have: a thread that seals it holds about four times its bytes.
-PARTITION_ROWS = 100_000
+PARTITION_ROWS = 200_000
 
 Progress = Callable[[str, int], None]
 
