@@ -1,4 +1,4 @@
-"""Faults of a rulebook that show only when all of it is read.
+"""The faults of a rulebook: all of them at once, those of one file and those between files.
 
 Promises: pure; every fault names file, line and what to write instead; a rulebook without
 faults has at most one rule in force for a scope, purpose and day, and holds that name who
@@ -9,7 +9,7 @@ Example:
     ()
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 
@@ -28,39 +28,72 @@ from sayso.model import (
 )
 from sayso.rulebook.civil import COUNTRIES
 from sayso.rulebook.in_force import WORLD
-from sayso.rulebook.parse import Fault, Sheet, book_of, read_sheets
+from sayso.rulebook.parse import Fault, Sheet, Sheets, book_of, read_sheets
 from sayso.rulebook.refusal import Path
-from sayso.rulebook.schema import GroupDoc, ScopeDoc, country_hint, one_of, told
+from sayso.rulebook.rough import (
+    Rough,
+    cited_in,
+    declared_in,
+    group_of,
+    has_hidden_rules,
+    holds_of,
+    rules_of,
+)
+from sayso.rulebook.schema import (
+    GroupDoc,
+    PurposeDoc,
+    ScopeDoc,
+    country_hint,
+    one_of,
+    told,
+)
 
 # A civil date begins somewhere between these two (UTC+14 and UTC-12).
 _EARLIEST, _LATEST = timedelta(hours=-14), timedelta(hours=12)
 
 
 def check_files(files: Mapping[str, str]) -> tuple[Fault, ...]:
-    """Return the faults of rulebook files, by file and line.
+    """Return the faults of rulebook files, by file and line: all of them at once.
 
-    What needs the whole book is looked at only where every file can be read by itself.
+    What needs the whole book is looked at as far as files with faults can be read.
     """
-    sheets, faults = read_sheets(files)
-    return faults or _check(book_of(sheets, files), sheets)
+    read = read_sheets(files)
+    sound = {sheet.file: files[sheet.file] for sheet in read.sheets}
+    return _check(book_of(read.sheets, sound), read)
 
 
 def check_rulebook(book: Rulebook) -> tuple[Fault, ...]:
-    """Return the faults of a rulebook that need all of it, by file and line."""
-    sheets, faults = read_sheets(book.files)
-    return faults or _check(book, sheets)
+    """Return the faults of a rulebook, by file and line."""
+    return _check(book, read_sheets(book.files))
 
 
-def _check(book: Rulebook, sheets: tuple[Sheet, ...]) -> tuple[Fault, ...]:
-    lines = _Lines(sheets)
+def _check(book: Rulebook, read: Sheets) -> tuple[Fault, ...]:
+    lines = _Lines([*read.sheets, *read.roughs])
+    scopes = [rough for rough in read.roughs if rough.kind is ScopeDoc]
+    groups = [group_of(rough) for rough in read.roughs if rough.kind is GroupDoc]
+    purposes = [rough.stem for rough in read.roughs if rough.kind is PurposeDoc]
+    rules = [found for rough in scopes for found in rules_of(rough)]
+    holds = (*book.holds, *(hold for rough in scopes for hold in holds_of(rough)))
+    # Where a date or a purpose cannot be read, no gap and no overlap can be told.
+    doubted = {found.rule.scope for found in rules if not found.is_dated}
+    doubted |= {rough.stem for rough in scopes if has_hidden_rules(rough)}
+    dated = (*book.rules, *(found.rule for found in rules if found.is_dated))
     found = (
-        *_check_scopes(book, sheets),
-        *_check_sources(sheets),
-        *_check_purposes(book, lines),
-        *(fault for group in book.groups.values() for fault in _check_group(group, lines)),
-        *_check_rules(book.rules, lines),
-        *(fault for hold in book.holds for fault in _check_hold(hold, lines)),
-        *_check_hold_ids(book.holds, lines),
+        *read.faults,
+        *_check_scopes([*book.groups, *(group.name for group in groups)], read),
+        *_check_sources(read),
+        *_check_purposes(
+            (*book.rules, *(one.rule for one in rules)), holds, [*book.purposes, *purposes], lines
+        ),
+        *(
+            fault
+            for group in (*book.groups.values(), *groups)
+            for fault in _check_group(group, lines)
+        ),
+        *(fault for rule in dated for fault in _check_end(rule, lines)),
+        *_check_rules([rule for rule in dated if rule.scope not in doubted], lines),
+        *(fault for hold in holds for fault in _check_hold(hold, lines)),
+        *_check_hold_ids([hold for hold in holds if hold.hold_id], lines),
     )
     return tuple(sorted(set(found)))
 
@@ -68,7 +101,7 @@ def _check(book: Rulebook, sheets: tuple[Sheet, ...]) -> tuple[Fault, ...]:
 class _Lines:
     """Finds the line of one key of a rule, hold or group."""
 
-    def __init__(self, sheets: Iterable[Sheet]) -> None:
+    def __init__(self, sheets: Iterable[Sheet | Rough]) -> None:
         self._lines = {sheet.file: sheet.lines for sheet in sheets}
 
     def of(self, place: Place, *keys: str | int) -> int:
@@ -88,46 +121,57 @@ class _Lines:
 # ---- names ------------------------------------------------------------------------------
 
 
-def _check_scopes(book: Rulebook, sheets: Iterable[Sheet]) -> Iterator[Fault]:
+def _check_scopes(groups: Sequence[str], read: Sheets) -> Iterator[Fault]:
+    sheets: list[Sheet | Rough] = [*read.sheets, *read.roughs]
     for sheet in sheets:
-        if isinstance(sheet.doc, ScopeDoc):
-            known = sheet.stem in COUNTRIES or sheet.stem in book.groups or sheet.stem == WORLD
-            if not known:
-                names = [*book.groups, WORLD]
-                hint = one_of(sheet.stem, names)
-                if len(sheet.stem) == 2 and not hint.startswith("did you"):
-                    hint = country_hint(sheet.stem)
-                message = f"scope {told(sheet.stem)} is neither a country, nor a group, nor world"
-                yield Fault(sheet.file, sheet.lines["scope",], message, hint)
-        elif isinstance(sheet.doc, GroupDoc) and (sheet.stem in COUNTRIES or sheet.stem == WORLD):
+        kind = sheet.kind if isinstance(sheet, Rough) else type(sheet.doc)
+        is_taken = sheet.stem in COUNTRIES or sheet.stem == WORLD
+        if kind is ScopeDoc and not is_taken and sheet.stem not in groups:
+            hint = one_of(sheet.stem, [*groups, WORLD])
+            if len(sheet.stem) == 2 and not hint.startswith("did you"):
+                hint = country_hint(sheet.stem)
+            message = f"scope {told(sheet.stem)} is neither a country, nor a group, nor world"
+            line = sheet.lines.get(("scope",), sheet.lines[()])
+            yield Fault(sheet.file, line, message, hint)
+        elif kind is GroupDoc and is_taken:
             message = f"group {told(sheet.stem)} has the name of a country or of the world"
             yield Fault(sheet.file, 1, message, "give the group another name")
 
 
-def _check_sources(sheets: Iterable[Sheet]) -> Iterator[Fault]:
+def _check_sources(read: Sheets) -> Iterator[Fault]:
     """Find sources that are declared and never cited."""
-    for sheet in sheets:
+    for sheet in read.sheets:
         doc = sheet.doc
         if isinstance(doc, ScopeDoc):
             maps = [rule.source for rule in doc.rules] + [hold.source for hold in doc.holds]
         else:
             maps = [doc.source]
         cited = {value for source in maps for value in source.values() if isinstance(value, str)}
-        for name in doc.sources:
-            if name not in cited:
-                line = sheet.lines["sources", name]
-                yield Fault(sheet.file, line, f"source {told(name)} is not used", "remove it")
+        yield from _unused(sheet, doc.sources, cited)
+    for rough in read.roughs:
+        cited, are_declared = cited_in(rough)
+        if are_declared:  # otherwise one of them may be meant
+            yield from _unused(rough, declared_in(rough), cited)
 
 
-def _check_purposes(book: Rulebook, lines: _Lines) -> Iterator[Fault]:
-    known = sorted(book.purposes)
-    for rule in book.rules:
-        if rule.purpose not in book.purposes:
+def _unused(sheet: Sheet | Rough, declared: Iterable[str], cited: set[str]) -> Iterator[Fault]:
+    for name in declared:
+        if name not in cited:
+            line = sheet.lines["sources", name]
+            yield Fault(sheet.file, line, f"source {told(name)} is not used", "remove it")
+
+
+def _check_purposes(
+    rules: Iterable[Rule], holds: Iterable[Hold], declared: Sequence[str], lines: _Lines
+) -> Iterator[Fault]:
+    known = sorted(declared)
+    for rule in rules:
+        if rule.purpose not in known:
             message = f"a rule for the undeclared purpose {told(rule.purpose)}"
             hint = f"{one_of(rule.purpose, known)} or add purposes/{rule.purpose}.yaml"
             yield lines.fault(rule.place, ("purpose",), message, hint)
-    for hold in book.holds:
-        for purpose in sorted(hold.purposes - book.purposes.keys() - {EVERY_PURPOSE}):
+    for hold in holds:
+        for purpose in sorted(hold.purposes - {*known, EVERY_PURPOSE}):
             message = f"a hold on the undeclared purpose {told(purpose)}"
             hint = f"{one_of(purpose, [*known, EVERY_PURPOSE])} or add purposes/{purpose}.yaml"
             yield lines.fault(hold.place, ("purposes",), message, hint)
@@ -157,7 +201,6 @@ def _check_rules(rules: Iterable[Rule], lines: _Lines) -> Iterator[Fault]:
     by_scope: dict[tuple[str, str], list[Rule]] = {}
     for rule in rules:
         by_scope.setdefault((rule.scope, rule.purpose), []).append(rule)
-        yield from _check_end(rule, lines)
     for written in by_scope.values():
         for rule in written[1:]:
             if rule.begins is None:

@@ -32,6 +32,7 @@ from sayso.model import (
 from sayso.rulebook import tree
 from sayso.rulebook.refusal import Path as KeyPath
 from sayso.rulebook.refusal import refusals_of
+from sayso.rulebook.rough import Rough
 from sayso.rulebook.schema import (
     ASSUMPTION,
     Doc,
@@ -107,10 +108,10 @@ def parse_rulebook(files: Mapping[str, str]) -> Rulebook:
     Raises:
         RulebookError: With every fault of every file.
     """
-    sheets, faults = read_sheets(files)
-    if faults:
-        raise RulebookError(faults)
-    return book_of(sheets, files)
+    read = read_sheets(files)
+    if read.faults:
+        raise RulebookError(read.faults)
+    return book_of(read.sheets, files)
 
 
 def load_rulebook(directory: Path) -> Rulebook:
@@ -174,23 +175,36 @@ def rulebook_digest(files: Mapping[str, str]) -> str:
 # ---- reading ----------------------------------------------------------------------------
 
 
-def read_sheets(files: Mapping[str, str]) -> tuple[tuple[Sheet, ...], tuple[Fault, ...]]:
-    """Read every file by itself.
+class Sheets(NamedTuple):
+    """Every file read by itself.
 
-    Returns:
-        The files without a fault, and the faults of all others, by file and line.
+    Attributes:
+        sheets: The files without a fault.
+        roughs: Those with faults, as far as a name tells what they should be.
+        faults: Of all of them, by file and line.
     """
+
+    sheets: tuple[Sheet, ...]
+    roughs: tuple[Rough, ...]
+    faults: tuple[Fault, ...]
+
+
+def read_sheets(files: Mapping[str, str]) -> Sheets:
+    """Read every file by itself."""
     sheets: list[Sheet] = []
+    roughs: list[Rough] = []
     faults: list[Fault] = []
     for file in sorted(files):
-        sheet, found = _read_sheet(file, files[file])
+        read, found = _read_sheet(file, files[file])
         faults.extend(found)
-        if sheet and not found:
-            sheets.append(sheet)
-    return tuple(sheets), tuple(sorted(faults))
+        if isinstance(read, Sheet):
+            sheets.append(read)
+        elif read is not None:
+            roughs.append(read)
+    return Sheets(tuple(sheets), tuple(roughs), tuple(sorted(faults)))
 
 
-def _read_sheet(file: str, text: str) -> tuple[Sheet | None, list[Fault]]:
+def _read_sheet(file: str, text: str) -> tuple[Sheet | Rough | None, list[Fault]]:
     told_file = file.encode("utf-8", "backslashreplace").decode()
     path = PurePosixPath(file)
     kind = _ROOMS.get(path.parts[0]) if len(path.parts) == 2 and path.suffix == ".yaml" else None
@@ -202,7 +216,7 @@ def _read_sheet(file: str, text: str) -> tuple[Sheet | None, list[Fault]]:
     if read.root is None:
         if not faults:
             faults.append(Fault(file, 1, "the file is empty", "write it, or delete the file"))
-        return None, faults
+        return Rough(file, path.stem, kind, None, {(): 1}), faults
     plain = read.root.plain()
     lines: dict[KeyPath, int] = {(): read.root.line, **dict(read.root.lines())}
     faults.extend(
@@ -210,7 +224,7 @@ def _read_sheet(file: str, text: str) -> tuple[Sheet | None, list[Fault]]:
         for refusal in refusals_of(kind, plain, path.stem)
     )
     if faults:
-        return None, faults
+        return Rough(file, path.stem, kind, plain, lines), faults
     return Sheet(file, path.stem, kind.model_validate(plain), lines), []
 
 

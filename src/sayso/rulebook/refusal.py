@@ -99,7 +99,14 @@ def refusals_of(kind: type[Document], plain: object, stem: str) -> list[Refusal]
     try:
         kind.model_validate(plain)
     except ValidationError as error:
-        refusals = [_refusal(kind, found) for found in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+        # A list is not too short where what stands in it was refused.
+        wrong = {found["loc"][:-1] for found in errors if found["loc"]}
+        refusals = [
+            _refusal(kind, found)
+            for found in errors
+            if found["type"] != "too_short" or found["loc"] not in wrong
+        ]
     return [*refusals, *_incomplete(kind, plain, stem)]
 
 

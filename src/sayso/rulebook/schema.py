@@ -133,11 +133,13 @@ def _read_inexact(value: Mapping[str, object]) -> Dated:
     return Dated(read_bound(value["date"]).value, Exactness(str(exactness)))
 
 
-def _read_beginning(value: object) -> Dated | None:
+def read_beginning(value: object) -> Dated | None:
+    """Read a bound; None for `always`."""
     return None if value == "always" else read_bound(value)
 
 
-def _read_hold_beginning(value: object) -> Dated | None:
+def read_hold_beginning(value: object) -> Dated | None:
+    """Read the beginning of a hold; None for `always` and `unknown`."""
     return None if value in ("always", "unknown") else read_bound(value)
 
 
@@ -214,8 +216,8 @@ def _distinct_versions(values: tuple["WordingDoc", ...]) -> tuple["WordingDoc", 
 
 Day = Annotated[date, PlainValidator(read_day)]
 Bound = Annotated[Dated, PlainValidator(read_bound)]
-Beginning = Annotated[Dated | None, PlainValidator(_read_beginning)]
-HoldBeginning = Annotated[Dated | None, PlainValidator(_read_hold_beginning)]
+Beginning = Annotated[Dated | None, PlainValidator(read_beginning)]
+HoldBeginning = Annotated[Dated | None, PlainValidator(read_hold_beginning)]
 Cited = Annotated[str | Source, PlainValidator(_read_cited)]
 Text = Annotated[str, Strict(), AfterValidator(_text)]
 Address = Annotated[str, Strict(), AfterValidator(_address)]

@@ -24,10 +24,102 @@ def test_the_sample_and_an_empty_rulebook_have_no_faults() -> None:
     assert check_rulebook(parse_rulebook(FILES)) == ()
 
 
-def test_faults_of_files_come_before_faults_of_the_book() -> None:
-    files = changed(HK, "placed_by: Platform", "placed_by: ''")
+def test_faults_of_files_and_of_the_book_are_told_at_once() -> None:
+    """One reading tells all: nobody mends a book file by file."""
+    files = dict(FILES)
     files[WORLD] = files[WORLD].replace("purpose: training", "purpose: unheard-of")
-    assert [fault.message for fault in check_files(files)] == ["the text is empty"]
+    files["scopes/FR.yaml"] = """\
+scope: FR
+sources:
+  unused: {title: Nobody cites this}
+rules:
+  - purpose: training
+    from: 2024-01-01
+    until: 2024-06-01
+    mode: opt-in
+    minimum_age: 18
+    categories: {post: [public], poem: [public], article: [everyone]}
+    authorship: [own]
+    others: ignore
+    withdrawal: forget
+    decided_by: platform
+    colour: blue
+    source: {from: assumption, until: assumption, mode: assumption, minimum_age: assumption,
+             categories: assumption, authorship: assumption, others: assumption,
+             decided_by: assumption}
+  - purpose: training
+    from: 2024-07-01
+    until: 2024-12-01
+    mode: not-enabled
+    decided_by: platform
+    source: {from: assumption, until: assumption, mode: assumption, decided_by: assumption}
+  - purpose: training
+    from: 2024-11-01
+    mode: not-enabled
+    decided_by: platform
+    source: {from: assumption, mode: assumption, decided_by: assumption}
+holds:
+  - id: hk-1
+    purposes: [training]
+    from: 2024-01-01
+    lifted: 2023-01-01
+    source: {from: assumption, lifted: assumption}
+"""
+    files["scopes/UK.yaml"] = "scope: UK\nrules:\n" + RULE.format(begins="nobody knows")
+    files["groups/PACT.yaml"] = """\
+title: Pact
+members:
+  - {country: UK, from: 2000-01-01}
+  - {country: FR, from: 2000-01-01}
+  - {country: FR, from: 2001-01-01}
+source: {members: assumption}
+"""
+    told = [(fault.file[7:-5], fault.line, fault.message) for fault in check_files(files)]
+    assert told == [
+        ("PACT", 3, "unknown country 'UK'"),
+        ("PACT", 5, "FR is in PACT twice at the same time"),
+        ("FR", 3, "source 'unused' is not used"),
+        ("FR", 7, "no rule from 2024-06-01 until the next one begins 2024-07-01"),
+        ("FR", 10, "unknown category 'poem'"),
+        ("FR", 10, "unknown visibility 'everyone'"),
+        ("FR", 15, "unknown key 'colour'"),
+        ("FR", 16, "no source for 'withdrawal'"),
+        ("FR", 21, "a not-enabled rule ends only with the next rule of its scope"),
+        ("FR", 21, "the rule overlaps the next one, which begins 2024-11-01"),
+        ("FR", 31, "'placed_by' is missing"),
+        ("FR", 31, "hold 'hk-1' is written twice"),
+        ("FR", 34, "hold 'hk-1' is lifted 2023-01-01 and begins 2024-01-01"),
+        ("FR", 34, "hold 'hk-1' is lifted without a position"),
+        ("UK", 1, "scope 'UK' is neither a country, nor a group, nor world"),
+        ("UK", 4, "'nobody knows' is neither a date nor an instant"),
+        ("world", 3, "a rule for the undeclared purpose 'unheard-of'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        # A rule between two others that cannot be dated may fill the gap.
+        ("from: 2025-11-03", "from: soon", "'soon' is neither a date nor an instant"),
+        ("- purpose: training", "- purpose: Training", "'Training' cannot name a purpose"),
+        ("position: none", "position: no", "unknown position 'no'"),
+        ("lifted: 2025-11-03", "lifted: soon", "'soon' is neither a date nor an instant"),
+        ("placed_by: Platform", "placed_by: ''", "the text is empty"),
+        ("      mode: faq", "      mode: fag", "undeclared source 'fag'"),
+    ],
+)
+def test_nothing_is_told_that_only_follows_from_a_fault(old: str, new: str, message: str) -> None:
+    until = "    until: 2025-01-01\n    mode: opt-out"
+    files = changed(HK, "    mode: opt-out", until) if new == "from: soon" else dict(FILES)
+    files[HK] = files[HK].replace(old, new, 1)
+    told = [fault.message for fault in check_files(files)]
+    assert [one for one in told if "no source for 'until'" not in one] == [message]
+
+
+def test_a_file_that_is_no_yaml_still_declares_its_name() -> None:
+    broken = {**FILES, "purposes/training.yaml": "title: [", UNION: "title: ]"}
+    broken["scopes/UNION.yaml"] = "scope: UNION\nrules:\n" + RULE.format(begins="always")
+    assert {fault.file for fault in check_files(broken)} == {"purposes/training.yaml", UNION}
 
 
 # Each: file, what is replaced, by what (the fault stands on the marked line), message, hint.
