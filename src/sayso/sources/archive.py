@@ -41,6 +41,7 @@ LOCAL_HEADER_BYTES = 30
 # Deflate and stored are what exports use. The others need memory that the sender chooses.
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
+_ENCRYPTED = 1  # APPNOTE 4.4.4, bit 0 of the general purpose flag
 _END_BYTES = 22  # APPNOTE 4.3.16
 _END64_BYTES = 56  # APPNOTE 4.3.14
 _LOCATOR_BYTES = 20  # APPNOTE 4.3.15
@@ -135,7 +136,7 @@ def reading(what: str) -> Iterator[None]:
         csv.Error,
         EOFError,
         NotImplementedError,  # a compression that zipfile does not know
-        RuntimeError,  # an entry that is encrypted
+        RuntimeError,  # what zipfile makes of flags that it does not know
         OSError,
         ValueError,
         LookupError,
@@ -221,6 +222,11 @@ def _zip(src: Path, bundle: zipfile.ZipFile) -> Archive:
 
 def _opener(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
     def opened() -> BinaryIO:
+        if info.flag_bits & _ENCRYPTED:
+            raise InputError(
+                f"'{label_of(PurePosixPath(info.filename).name)}' is encrypted",
+                hint="unpack the archive with its password and give the folder",
+            )
         if info.compress_type not in METHODS:
             raise NotImplementedError
         return cast("BinaryIO", bundle.open(info))

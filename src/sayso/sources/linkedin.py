@@ -3,8 +3,9 @@
 Promises: only the member's own words leave it. Files are admitted by header (see
 `inventory`); messages, invitations, uploaded papers, job applications, other people's
 words and what the platform inferred are passed over and reported. What the export does
-not say stays unknown: it has no country but that of a verification, shows visibility for
-shares alone and dates neither profiles nor articles. A text without a date is carried
+not say stays unknown: it does not say where the member lives (the country of a
+verification is that of a passport), shows visibility for shares alone and dates neither
+profiles nor articles. A text without a date is carried
 and will be refused by whoever asks when it was written.
 
 Whose words: the member id stands at the end of some file names. Where those disagree or
@@ -38,7 +39,6 @@ from sayso.sources.dialects import (
 )
 from sayso.sources.inventory import Finding, Kind, Why
 from sayso.sources.markup import to_text
-from sayso.sources.places import country_code
 from sayso.sources.sink import Member, Record, Sink
 
 # The platform takes articles of up to 110,000 characters; markup may triple that.
@@ -57,6 +57,10 @@ _NO_DATE = "rows whose date is missing or can be read in two ways: kept, date un
 _NO_VISIBILITY = "rows whose visibility is not a known word: kept, visibility unknown"
 _NEVER_DATED = "does not say when it was written: kept, date unknown"
 _NEVER_VISIBLE = "does not say who could see it: kept, visibility unknown"
+_NO_RESIDENCE = (
+    "an export does not say where the member lives, and a verified country may be that of a "
+    "passport: country unknown"
+)
 _REPEATED = "rows that repeat the summary of the profile"
 _MISSHAPEN = "rows with another number of cells than the header"
 _URN = re.compile(r"urn:li:(\w+):\(?(?:\w+:)?(\d[\d-]*)", re.ASCII)
@@ -320,23 +324,17 @@ class _Reader:
         self._add(record)
 
     def write_member(self, verified: _Table | None) -> None:
-        """Write the member's row, from the profile and the verifications.
+        """Write the member's row: when they were born, from the profile and the verifications.
 
-        Where the profile's birth date and a verified year disagree, or verifications
-        name different countries, nothing is known.
+        Where these disagree, nothing is known. The country is that of residence, which no
+        file tells: a document's is where it was issued.
         """
-        countries: set[str | None] = set()
         years: set[str] = set()
         if verified is not None:
-            label = verified.entry.label
             for _, cells in self._open(verified) or ():
                 row = dict(zip(verified.kind.headers[0], cells, strict=True))
-                if row["country"].strip():
-                    countries.add(country_code(row["country"]))
                 if _YEAR.fullmatch(row["year of birth"].strip()):
                     years.add(row["year of birth"].strip())
-            if len(countries) > 1 or countries == {None}:
-                self._sink.skip(label, "no one country can be told from it: kept as unknown")
         born = self._birth_date or (next(iter(years)) if len(years) == 1 else None)
         if years - {(born or "")[:4]}:
             born = None
@@ -344,8 +342,8 @@ class _Reader:
         if self._member_id is None:
             self._sink.skip("members", "the export does not say whose it is: no member written")
             return
-        country = countries.pop() if len(countries) == 1 else None
-        self._sink.add_member(Member(self._member_id, country, born))
+        self._sink.skip("members", _NO_RESIDENCE)
+        self._sink.add_member(Member(self._member_id, None, born))
 
 
 def _lines(*parts: str) -> str:

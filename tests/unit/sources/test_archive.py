@@ -149,7 +149,7 @@ def test_encrypted_entries_and_other_methods_are_refused(tmp_path: Path) -> None
     data[at + 8] |= 1
     data[6] |= 1
     src.write_bytes(data)
-    assert refusal(src).startswith("'a.csv' cannot be read")
+    assert refusal(src).startswith("'a.csv' is encrypted; unpack the archive with its password")
     with zipfile.ZipFile(src, "w", zipfile.ZIP_LZMA) as bundle:
         bundle.writestr("a.csv", "1")
     assert refusal(src).startswith("'a.csv' cannot be read")

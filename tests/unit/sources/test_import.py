@@ -17,7 +17,6 @@ from sayso.sources import (
     polis,
     sink,
 )
-from sayso.sources.places import country_code
 from sayso.sources.sink import Member, Record, open_sink
 from tests.unit.sources.builders import POLIS, run, write_folder
 
@@ -193,19 +192,3 @@ def test_readers_speak_in_the_words_of_the_model() -> None:
     assert {"post", "comment", "profile", "article", "recommendation"} <= set(Category)
     assert "organisation" in words
     assert KINDS == ("table", "stackexchange", "linkedin", "polis")
-
-
-@pytest.mark.parametrize(
-    ("name", "code"),
-    [
-        ("Germany", "DE"),
-        ("  united   kingdom ", "GB"),
-        ("de", "DE"),
-        ("Korea (South)", "KR"),
-        ("Åland Islands", "AX"),
-        ("XX", None),
-        ("", None),
-    ],
-)
-def test_countries(name: str, code: str | None) -> None:
-    assert country_code(name) == code

@@ -45,7 +45,7 @@ def test_a_whole_export(tmp_path: Path) -> None:
     assert members == [
         {
             "member_id": MEMBER,
-            "country": "PT",
+            "country": None,
             "birth_date": "1988-02-03",
             "status": None,
             "since": None,
@@ -271,23 +271,13 @@ def verification(country: str, year: str = "1988") -> str:
     return f"A,,B,Identity,,,{country},,,{year},,,,,\n"
 
 
-@pytest.mark.parametrize(
-    ("rows", "country"),
-    [
-        ([verification("Portugal")], "PT"),
-        ([verification("pt")], "PT"),
-        ([verification("United Kingdom")], "GB"),
-        ([verification("Hong Kong")], "HK"),
-        ([verification("Atlantis")], None),
-        ([verification("Portugal"), verification("Spain")], None),
-        ([verification("Portugal"), verification("Atlantis")], None),
-        ([verification("Portugal"), verification("")], "PT"),
-        ([], None),
-    ],
-)
-def test_country(tmp_path: Path, rows: list[str], country: str | None) -> None:
-    files = {"Verifications.csv": VERIFICATIONS_HEADER + "".join(rows)}
-    assert member(tmp_path, files)["country"] == country
+def test_the_country_of_a_passport_is_no_residence(tmp_path: Path) -> None:
+    files = {"Verifications.csv": VERIFICATIONS_HEADER + verification("Portugal")}
+    assert member(tmp_path, files)["country"] is None
+    report, _, _ = run("linkedin", tmp_path / "in", tmp_path / "out")
+    assert "an export does not say where the member lives" in " ".join(
+        one.why for one in report.skipped
+    )
 
 
 @pytest.mark.parametrize(
