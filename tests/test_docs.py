@@ -38,7 +38,7 @@ from sayso.snapshot.manifest import (
 )
 from sayso.snapshot.seal import BUCKET_SCHEMA
 from sayso.sources import CONTENT_SCHEMA, KINDS, MEMBERS_SCHEMA
-from sayso.tables import _JSON_COLUMNS
+from sayso.tables import _COLUMNS
 
 ROOT = Path(__file__).parent.parent
 ADR = sorted((ROOT / "docs" / "adr").glob("*.md"))
@@ -305,7 +305,7 @@ def test_every_column_is_documented() -> None:
     assert columns("Members") == MEMBERS_SCHEMA.names
     assert columns("Content") == CONTENT_SCHEMA.names
     tables = ("Members", "Content", "Choices", "Notices")
-    assert {name for table in tables for name in columns(table)} == set(_JSON_COLUMNS)
+    assert {name for table in tables for name in columns(table)} == set(_COLUMNS)
 
 
 def test_every_code_is_documented() -> None:

@@ -9,20 +9,26 @@ Example:
     >>> con.sql(f"SELECT {table.text('country')} FROM {table.sql}")  # doctest: +SKIP
 """
 
+import codecs
+import csv
+import gzip
 import hashlib
+import io
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import duckdb
 
 from sayso.errors import InputError
 
 # Columns of all tables; a JSON Lines file is read with these and no others.
-_JSON_COLUMNS = (
+_COLUMNS = (
     "record_id", "member_id", "category", "visibility", "authorship", "context", "written_at",
     "first_seen_at", "deleted_at", "licence", "mentions", "text", "country", "birth_date",
     "status", "since", "purpose", "choice", "effective_at", "channel", "setting_version",
@@ -60,6 +66,15 @@ def connect(
 def quoted(text: str) -> str:
     """Return a SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _number_id(number: str, text: str) -> str:
+    """SQL: a DOUBLE as an id; whole numbers only as far as a float tells them apart."""
+    return (
+        f"CASE WHEN isfinite({number}) AND {number} = trunc({number}) "
+        f"AND abs({number}) < 9007199254740992 THEN {number}::BIGINT::VARCHAR "
+        f"WHEN isfinite({number}) THEN {text} END"
+    )
 
 
 def _within(expression: str, kind: str, first: str, last: str) -> str:
@@ -102,19 +117,23 @@ class Table:
         return name if base == "VARCHAR" else f"{name}::VARCHAR"
 
     def id(self, column: str) -> str:
-        """SQL: an id as canonical text; a float that holds a whole number counts as it."""
+        """SQL: an id as canonical text; a float that holds a whole number counts as it.
+
+        Null where it is empty, not a number (NaN, which stands for null where a column of
+        floats has gaps), or neither text nor a number.
+        """
         name, base = self._base(column)
         if base in {"FLOAT", "DOUBLE", "DECIMAL"}:
-            return (
-                f"CASE WHEN isfinite({name}::DOUBLE) AND {name} = trunc({name}) "
-                f"AND abs({name}::DOUBLE) < 9007199254740992 "
-                f"THEN {name}::BIGINT::VARCHAR ELSE {name}::VARCHAR END"
-            )
+            return _number_id(f"{name}::DOUBLE", f"{name}::VARCHAR")
         if base == "JSON":
+            text = self.text(column)
+            number = _number_id(f"TRY_CAST({text} AS DOUBLE)", text)
             return (
-                f"CASE WHEN json_type({name}) = 'DOUBLE' THEN "
-                f"regexp_replace({self.text(column)}, '[.]0+$', '') "
-                f"ELSE nullif({self.text(column)}, '') END"
+                f"CASE json_type({name}) WHEN 'VARCHAR' THEN nullif({text}, '') "
+                f"WHEN 'UBIGINT' THEN {text} WHEN 'BIGINT' THEN {text} "
+                # An integer too long for 64 bits is a DOUBLE here, and its digits are kept.
+                f"WHEN 'DOUBLE' THEN CASE WHEN regexp_full_match({text}, '-?[0-9]+') "
+                f"THEN {text} ELSE {number} END END"
             )
         return f"nullif({self.text(column)}, '')"
 
@@ -150,6 +169,9 @@ class Table:
         if base == "DATE" or base.startswith("TIMESTAMP"):
             return _within(f"TRY_CAST({name} AS DATE)", "DATE", "0001-01-01", "9999-12-31")
         text = f"trim({self.text(column)})"
+        if base in {"FLOAT", "DOUBLE", "DECIMAL", "JSON"}:
+            # Whole numbers come as floats where a column has gaps: the year 1990 as 1990.0.
+            text = f"regexp_replace({text}, '^([0-9]{{4}})[.]0+$', '\\1')"
         return (
             f"CASE WHEN regexp_full_match({text}, '[0-9]{{4}}') AND {text} <> '0000' "
             f"THEN make_date({text}::INTEGER, 12, 31) "
@@ -207,6 +229,21 @@ class Table:
         return "NULL::VARCHAR[]"
 
 
+# What DuckDB says of a file -> what to say of it, and what to do. Its own words may quote a row.
+_COMPLAINTS: tuple[tuple[str, str, str], ...] = (
+    (r"Expected Number of Columns", "a row has more or fewer cells than the header",
+     "give every row the header's cells, and quote a cell that holds a comma"),
+    (r"(?i)unterminated quote", "a quote is never closed, or text stands behind one",
+     "put the whole cell in quotes, and double the quotes within"),
+    (r"state machine", "its lines end in different ways, or its quotes do not match",
+     "save it again as CSV with one kind of line ending"),
+    (r"(?i)maximum line size", "a line is longer than any record", "look for a missing quote"),
+    (r"(?i)unicode|utf-?8", "it is not UTF-8", "save it as UTF-8"),
+    (r"duplicate key", "an object names a key twice", "keep one of them"),
+    (r"JSON", "a line is no JSON object", "write one object a line"),
+)  # fmt: skip
+
+
 @contextmanager
 def reading(what: Path | str) -> Iterator[None]:
     """Turn DuckDB's complaints about a file into an InputError that names it.
@@ -216,12 +253,18 @@ def reading(what: Path | str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        line = re.search(r"(?i)line:? ?(\d+)", str(error))
-        where = f" at line {line[1]}" if line else ""
-        raise InputError(
-            f"cannot read '{what}'{where} ({type(error).__name__})",
-            hint="check that it is the format its name says",
-        ) from None
+        told = str(error)
+        line = re.search(r"(?i)\bline:? (\d+)", told)
+        number = int(line[1]) if line else 0
+        if "Malformed JSON" in told:  # whose lines are counted from the next one
+            number -= 1
+        where = f" at line {number}" if number > 0 else ""
+        why, hint = type(error).__name__, "check that it is the format its name says"
+        for sign, words, remedy in _COMPLAINTS:
+            if re.search(sign, told.split("Possible", 1)[0]):
+                why, hint = words, remedy
+                break
+        raise InputError(f"cannot read '{what}'{where}: {why}", hint=hint) from None
 
 
 def open_table(con: duckdb.DuckDBPyConnection, path: Path) -> Table:
@@ -251,13 +294,18 @@ def open_table(con: duckdb.DuckDBPyConnection, path: Path) -> Table:
     if suffix.endswith(".parquet"):
         sql = f"read_parquet([{names}], union_by_name = true)"
     elif suffix.endswith((".csv", ".tsv")):
-        delimiter = "\\t" if suffix.endswith(".tsv") else ","
+        delimiter = "\t" if suffix.endswith(".tsv") else ","
+        header = _csv_columns(paths[0], delimiter)
+        columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in header)
+        # Nothing is guessed: a sniffer may take a row for the header.
         sql = (
-            f"read_csv([{names}], all_varchar = true, header = true, delim = {quoted(delimiter)}, "
-            "quote = '\"', escape = '\"', strict_mode = true, null_padding = false)"
-        ).replace("'\\t'", "'\t'")
+            f"read_csv([{names}], columns = {{{columns}}}, auto_detect = false, header = true, "
+            f"delim = {quoted(delimiter)}, quote = '\"', escape = '\"', strict_mode = true, "
+            "null_padding = false)"
+        )
     elif suffix.endswith((".jsonl", ".ndjson", ".json")):
-        columns = ", ".join(f"{name}: 'JSON'" for name in _JSON_COLUMNS)
+        _need_no_mark(paths[0])
+        columns = ", ".join(f"{name}: 'JSON'" for name in _COLUMNS)
         sql = f"read_json([{names}], format = 'newline_delimited', columns = {{{columns}}})"
     else:
         raise InputError(
@@ -269,6 +317,53 @@ def open_table(con: duckdb.DuckDBPyConnection, path: Path) -> Table:
             for name, kind in zip(*_described(con.sql(f"SELECT * FROM {sql}")), strict=True)
         }
     return Table(sql, types, tuple(paths))
+
+
+def _csv_columns(path: Path, delimiter: str) -> list[str]:
+    """Return the names in the header, each one once.
+
+    Raises:
+        InputError: The first line is no header, or a column of ours stands there twice.
+    """
+    try:
+        with (
+            _opened(path) as raw,
+            io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as text,
+        ):
+            cells = next(csv.reader(text, delimiter=delimiter, strict=True), [])
+    except (csv.Error, gzip.BadGzipFile, EOFError, zlib.error):
+        raise InputError(
+            f"cannot read '{path}' at line 1: its header is no CSV",
+            hint="check that it is the format its name says",
+        ) from None
+    if not set(cells) & set(_COLUMNS):  # not told, since it may be a row
+        raise InputError(
+            f"the first line of '{path.name}' names no column that is known",
+            hint="write the names, such as member_id, in small letters and separated by commas",
+        )
+    names: list[str] = []
+    for place, cell in enumerate(cells, 1):
+        if cell in _COLUMNS and cell in names:
+            raise InputError(
+                f"'{path.name}' has the column '{cell}' more than once", hint="rename one of them"
+            )
+        # DuckDB looks at the letters alone, and a name of ours must stay its own.
+        taken = {name.lower() for name in names} | (set(_COLUMNS) - {cell})
+        names.append(cell if cell and cell.lower() not in taken else f"column {place}: {cell}")
+    return names
+
+
+def _need_no_mark(path: Path) -> None:
+    """Refuse a byte order mark, which DuckDB passes over with one thread and not with more."""
+    with suppress(gzip.BadGzipFile, EOFError, zlib.error), _opened(path) as file:
+        if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            raise InputError(
+                f"'{path.name}' begins with a byte order mark", hint="save it as UTF-8 without one"
+            )
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _literal(path: Path) -> str:

@@ -1,0 +1,109 @@
+"""Files as people have them: headers, quotes, encodings, and numbers that stand for ids."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sayso.errors import InputError
+from sayso.tables import connect, open_table, reading
+
+ROW = "member_id,country\n7,HK\n"
+
+
+def cells(path: Path, *expressions: str) -> list[tuple[object, ...]]:
+    """Return what some readings of `member_id` and the like give, row by row."""
+    with connect(threads=1) as con, reading(path):
+        table = open_table(con, path)
+        names = [getattr(table, kind)(name) for kind, name in (e.split(" ") for e in expressions)]
+        return con.sql(f"SELECT {', '.join(names)} FROM {table.sql}").fetchall()
+
+
+def file_of(tmp_path: Path, name: str, data: str | bytes) -> Path:
+    path = tmp_path / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ROW,
+        ROW.rstrip("\n"),
+        "\ufeff" + ROW,
+        ROW.replace("\n", "\r\n"),
+        "\ufeff" + ROW.replace("\n", "\r\n"),
+        '"member_id","country"\n"7","HK"\n',
+        "member_id,country\n\n7,HK\n\n",
+        # Other columns may be called as they like, and twice.
+        "Country,member_id,country,colour,colour,,\n,7,HK,1,2,3,4\n",
+        '"a\nb",member_id,country\n,7,HK\n',
+    ],
+)
+def test_csv_as_people_save_it(tmp_path: Path, data: str) -> None:
+    assert cells(file_of(tmp_path, "m.csv", data), "id member_id", "text country") == [("7", "HK")]
+    packed = file_of(tmp_path, "m.csv.gz", gzip.compress(data.encode()))
+    assert cells(packed, "id member_id", "text country") == [("7", "HK")]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("m.csv", "", "names no column that is known"),
+        # A row is never taken for the header, and never quoted.
+        ("m.csv", "m-1234,HK\nm-1234,HK\n", "names no column that is known"),
+        ("m.csv", ROW + "m-1234,HK,more\n", "at line 3: a row has more or fewer cells"),
+        ("m.csv", ROW + "m-1234\n", "at line 3: a row has more or fewer cells"),
+        ("m.csv", ROW + '"m-1234,HK\n', "at line 3: a quote is never closed"),
+        ("m.csv", "member_id,country,country\nm-1234,HK,US\n", "'country' more than once"),
+        ("m.csv", "member_id;country\nm-1234;HK\n", "names no column that is known"),
+        ("m.csv", (ROW + "m-1234,\u00e9\n").encode("latin-1"), "at line 3: it is not UTF-8"),
+        ("m.csv", ROW.encode("utf-16"), "names no column that is known"),
+        ("m.csv.gz", b"m-1234", "is no CSV"),
+        ("m.jsonl", '{"member_id": "m-1234"', "at line 1: a line is no JSON object"),
+        ("m.jsonl", '[{"member_id": "m-1234"}]\n', "at line 1: a line is no JSON object"),
+        ("m.jsonl", '{"member_id": 7}\n"m-1234"\n', "at line 2: a line is no JSON object"),
+        ("m.jsonl", '{"member_id": "m-1234", "member_id": 7}\n', "names a key twice"),
+        ("m.jsonl", '\ufeff{"member_id": "m-1234"}\n', "byte order mark"),
+        ("m.jsonl", b'{"member_id": "m-1234\xe9"}\n', "it is not UTF-8"),
+        ("m.parquet", "m-1234", "cannot read"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_not_quoted(
+    tmp_path: Path, name: str, data: str | bytes, told: str
+) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        cells(file_of(tmp_path, name, data), "id member_id", "text country")
+    assert "1234" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_numbers_that_stand_for_ids(tmp_path: Path) -> None:
+    nan = float("nan")
+    floats = pa.array([7.0, -0.0, 7.5, nan, float("inf"), 2.0**53, None])
+    pq.write_table(pa.table({"member_id": floats}), tmp_path / "m.parquet")
+    assert [row[0] for row in cells(tmp_path / "m.parquet", "id member_id")] == [
+        "7", "0", "7.5", None, None, "9007199254740992.0", None,
+    ]  # fmt: skip
+    lines = [
+        "7", "7.0", '"7"', "7e0", "7.5", '"007"', '" 7"', '""', "null", "NaN", "true", "[]", "{}",
+        "-3", "12345678901234567890123", "9007199254740993.0",
+    ]  # fmt: skip
+    data = "".join(f'{{"member_id": {line}}}\n' for line in lines)
+    assert [row[0] for row in cells(file_of(tmp_path, "m.jsonl", data), "id member_id")] == [
+        "7", "7", "7", "7", "7.5", "007", " 7", None, None, None, None, None, None,
+        "-3", "12345678901234567890123", "9007199254740992.0",
+    ]  # fmt: skip
+
+
+def test_years_that_came_as_floats(tmp_path: Path) -> None:
+    """A column of years with gaps is one of floats in many a table."""
+    births = pa.array([1985.0, 1985.5, float("nan"), None, 99.0])
+    pq.write_table(pa.table({"birth_date": births}), tmp_path / "m.parquet")
+    born = [str(row[0]) for row in cells(tmp_path / "m.parquet", "birth birth_date")]
+    assert born == ["1985-12-31", "None", "None", "None", "None"]
+    data = "".join(f'{{"birth_date": {one}}}\n' for one in ("1985", "1985.0", '"1985"', '"1985.0"'))
+    born = [str(r[0]) for r in cells(file_of(tmp_path, "m.jsonl", data), "birth birth_date")]
+    assert born == ["1985-12-31"] * 4
