@@ -96,12 +96,20 @@ def text(
     anchor: str = "start",
     halo: str = "",
 ) -> str:
-    """Return a text whose base line begins (or ends, by its anchor) at a point."""
-    ring = f' stroke="{halo}" stroke-width="4" paint-order="stroke" stroke-linejoin="round"'
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" font-weight="{weight}" '
-        f'fill="{colour}" text-anchor="{anchor}"{ring if halo else ""}>{safe(raw)}</text>'
+    """Return a text whose base line begins (or ends, by its anchor) at a point.
+
+    A halo is a text of its own below it: not every renderer knows `paint-order`, and one that
+    does not would paint it over the letters.
+    """
+    place = (
+        f'x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" font-weight="{weight}" '
+        f'text-anchor="{anchor}"'
     )
+    ring = (
+        f'<text aria-hidden="true" {place} fill="{halo}" stroke="{halo}" stroke-width="4" '
+        f'stroke-linejoin="round">{safe(raw)}</text>'
+    )
+    return f'{ring if halo else ""}<text {place} fill="{colour}">{safe(raw)}</text>'
 
 
 def line(start: tuple[float, float], end: tuple[float, float], colour: str, more: str = "") -> str:

@@ -24,11 +24,7 @@ def test_the_sample_and_an_empty_rulebook_have_no_faults() -> None:
     assert check_rulebook(parse_rulebook(FILES)) == ()
 
 
-def test_faults_of_files_and_of_the_book_are_told_at_once() -> None:
-    """One reading tells all: nobody mends a book file by file."""
-    files = dict(FILES)
-    files[WORLD] = files[WORLD].replace("purpose: training", "purpose: unheard-of")
-    files["scopes/FR.yaml"] = """\
+FAULTY_SCOPE = """\
 scope: FR
 sources:
   unused: {title: Nobody cites this}
@@ -65,8 +61,7 @@ holds:
     lifted: 2023-01-01
     source: {from: assumption, lifted: assumption}
 """
-    files["scopes/UK.yaml"] = "scope: UK\nrules:\n" + RULE.format(begins="nobody knows")
-    files["groups/PACT.yaml"] = """\
+FAULTY_GROUP = """\
 title: Pact
 members:
   - {country: UK, from: 2000-01-01}
@@ -74,6 +69,15 @@ members:
   - {country: FR, from: 2001-01-01}
 source: {members: assumption}
 """
+
+
+def test_faults_of_files_and_of_the_book_are_told_at_once() -> None:
+    """One reading tells all: nobody mends a book file by file."""
+    files = dict(FILES)
+    files[WORLD] = files[WORLD].replace("purpose: training", "purpose: unheard-of")
+    files["scopes/FR.yaml"] = FAULTY_SCOPE
+    files["scopes/UK.yaml"] = "scope: UK\nrules:\n" + RULE.format(begins="nobody knows")
+    files["groups/PACT.yaml"] = FAULTY_GROUP
     told = [(fault.file[7:-5], fault.line, fault.message) for fault in check_files(files)]
     assert told == [
         ("PACT", 3, "unknown country 'UK'"),
