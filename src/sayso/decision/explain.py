@@ -17,6 +17,7 @@ from sayso.model import (
     Reason,
     Rule,
     Source,
+    Withdrawal,
 )
 
 SENTENCES: Mapping[Reason, str] = {
@@ -155,6 +156,8 @@ def _rule_json(rule: Rule) -> dict[str, object]:
         "mode": str(rule.mode),
         "from": str(rule.begins) if rule.begins else "always",
         "decided_by": rule.decided_by,
+        "minimum_age": rule.minimum_age,
+        "notice_days": rule.notice.days if rule.notice else None,
         "withdrawal": str(rule.withdrawal),
         "sources": {fact: _source_json(source) for fact, source in rule.sources.items()},
     }
@@ -169,6 +172,7 @@ def _hold_json(hold: Hold) -> dict[str, object]:
         "placed_by": hold.placed_by,
         "asked_by": hold.asked_by or None,
         "ordered_by": hold.ordered_by or None,
+        "condition": hold.condition or None,
         "file": hold.place.file,
         "line": hold.place.line,
         "source": cite(hold.sources.get("from") or hold.sources.get("placed_by")),
@@ -182,6 +186,25 @@ _MODES: Mapping[Mode, str] = {
 }
 
 
+_WITHDRAWALS: Mapping[Withdrawal, str] = {
+    Withdrawal.FUTURE_RUNS: "an off ends later training and leaves trained models as they are",
+    Withdrawal.FORGET: "an off ends later training, and trained models must forget",
+}
+
+
+def _terms(rule: Rule) -> list[str]:
+    """Return what a rule that permits asks for, and what an off does under it."""
+    if rule.mode is Mode.NOT_ENABLED:
+        return []
+    terms = [f"members of {rule.minimum_age} and over"] if rule.minimum_age else []
+    if rule.notice:
+        since = f" (a notice counts since {rule.notice.since})" if rule.notice.since else ""
+        terms.append(f"they are told {rule.notice.days} days before{since}")
+    if rule.earliest_written:
+        terms.append(f"nothing written before {rule.earliest_written}")
+    return [*terms, _WITHDRAWALS[rule.withdrawal]]
+
+
 def _rule_lines(rule: Rule) -> list[str]:
     since = f"from {rule.begins}" if rule.begins else "always"
     lines = [
@@ -190,6 +213,8 @@ def _rule_lines(rule: Rule) -> list[str]:
             f"{rule.decided_by}"
         )
     ]
+    if terms := _terms(rule):
+        lines.append(f"    {'; '.join(terms)}")
     facts: dict[str, list[str]] = {}
     for fact, source in rule.sources.items():
         facts.setdefault(cite(source), []).append(fact)
@@ -201,10 +226,12 @@ def _hold_lines(hold: Hold) -> list[str]:
     asked = f", asked by {hold.asked_by}" if hold.asked_by else ""
     ordered = f", ordered by {hold.ordered_by}" if hold.ordered_by else ""
     since = f"from {hold.begins}" if hold.begins else "since an unknown day"
+    until = f", lifted {hold.lifted}" if hold.lifted else ""
+    condition = f": {hold.condition}" if hold.condition else ""
     return [
         (
-            f"  hold {hold.hold_id} ({hold.place}): {hold.scope}, {since}, placed by "
-            f"{hold.placed_by}{asked}{ordered}"
+            f"  hold {hold.hold_id} ({hold.place}): {hold.scope}, {since}{until}, placed by "
+            f"{hold.placed_by}{asked}{ordered}{condition}"
         ),
         f"    {cite(hold.sources.get('from'))}",
     ]

@@ -170,30 +170,37 @@ def refusals_svg(manifest: Manifest) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+# The context that the specification gives; readers of Croissant warn of any other.
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
+    **{
+        name: f"cr:{name}"
+        for name in (
+            "citeAs", "column", "equivalentProperty", "excludes", "extract", "field",
+            "fileObject", "fileProperty", "fileSet", "format", "includes", "isLiveDataset",
+            "jsonPath", "key", "md5", "parentField", "path", "readLines", "recordSet",
+            "references", "regex", "repeated", "replace", "samplingRate", "separator", "source",
+            "subField", "transform",
+        )
+    },
     "conformsTo": "dct:conformsTo",
     "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "includes": "cr:includes",
-    "recordSet": "cr:recordSet",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "sc": "https://schema.org/",
-    "source": "cr:source",
-}
+}  # fmt: skip
+# The name that readers of Croissant know Parquet by, which is not the registered one.
+_PARQUET = "application/x-parquet"
 
 _FIELDS = (
-    ("tag", "sc:Text"), ("record_id", "sc:Text"), ("member_id", "sc:Text"),
-    ("country", "sc:Text"), ("category", "sc:Text"), ("visibility", "sc:Text"),
-    ("authorship", "sc:Text"), ("context", "sc:Text"), ("written_at", "sc:DateTime"),
-    ("licence", "sc:Text"), ("text", "sc:Text"),
+    ("record_id", "sc:Text"), ("member_id", "sc:Text"), ("country", "sc:Text"),
+    ("category", "sc:Text"), ("visibility", "sc:Text"), ("authorship", "sc:Text"),
+    ("context", "sc:Text"), ("written_at", "sc:DateTime"), ("licence", "sc:Text"),
+    ("text", "sc:Text"),
 )  # fmt: skip
 
 
@@ -217,7 +224,7 @@ def croissant(manifest: Manifest) -> dict[str, object]:
                 "@id": bucket.file,
                 "name": bucket.file,
                 "contentUrl": bucket.file,
-                "encodingFormat": "application/vnd.apache.parquet",
+                "encodingFormat": _PARQUET,
                 "sha256": bucket.sha256,
             }
             for bucket in manifest.buckets.values()
@@ -227,7 +234,7 @@ def croissant(manifest: Manifest) -> dict[str, object]:
                 "@type": "cr:FileSet",
                 "@id": "records",
                 "name": "records",
-                "encodingFormat": "application/vnd.apache.parquet",
+                "encodingFormat": _PARQUET,
                 "includes": "records/*.parquet",
             }
         ],
