@@ -61,6 +61,7 @@ from sayso.retention import (
 from sayso.rulebook.civil import COUNTRIES
 from sayso.rulebook.in_force import InForce, in_force
 from sayso.rulebook.parse import load_files
+from sayso.rulebook.schema import is_purpose_name
 from sayso.snapshot.build import build, rebuild
 from sayso.snapshot.load import circumstances
 from sayso.snapshot.manifest import load_manifest
@@ -217,6 +218,25 @@ class Workspace:
         if kind == "choices":
             return ingest_choices(self.ledger, path, self._now_us(), progress=self.progress)
         return ingest_table(self.ledger, kind, path, self._now_us(), progress=self.progress)
+
+    def unknown_purposes(self, path: Path) -> dict[str, int]:
+        """Return rows of a choices or notices file by each purpose that no rulebook declares.
+
+        They are kept, since a purpose may be declared later. A slip of the pen would hide an
+        `off`, and so whoever ingests is told. What cannot name a purpose is summed under "".
+        """
+        known = {*self.rules().book.purposes, EVERY_PURPOSE}
+        found: dict[str, int] = {}
+        with connect() as duck, reading(path):
+            table = open_table(duck, path)
+            counted = duck.sql(
+                f"SELECT {table.text('purpose')} p, count(*) FROM {table.sql} GROUP BY p ORDER BY p"
+            ).fetchall()
+        for name, rows in counted:
+            if name not in known:
+                plain = name if isinstance(name, str) and is_purpose_name(name) else ""
+                found[plain] = found.get(plain, 0) + rows
+        return found
 
     def erase(self, member: str | int, *, copies: Sequence[Path] = ()) -> Erasure:
         """Erase a member everywhere; see `sayso.erasure.erase`."""

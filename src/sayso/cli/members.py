@@ -35,6 +35,7 @@ def ingest(shared: Shared, kind: str, file: Path) -> None:
     """
     with opened(shared) as workspace:
         taken = workspace.ingest(kind, file)
+        unknown = {} if kind == "members" else workspace.unknown_purposes(file)
     if taken.unchanged:
         text = f"'{file.name}' was taken before; nothing changed"
     else:
@@ -43,6 +44,9 @@ def ingest(shared: Shared, kind: str, file: Path) -> None:
         text += f"\n{taken.flagged:,} back-dated `on` choices are flagged"
     if taken.ignored:
         text += f"\n{taken.ignored:,} rows without a member id were left out"
+    for name, rows in unknown.items():
+        which = f"purpose '{name}', which no rulebook declares" if name else "what is no purpose"
+        click.echo(f"warning: {rows:,} rows are for {which}: they decide nothing", err=True)
     emit(
         shared,
         {
@@ -53,6 +57,7 @@ def ingest(shared: Shared, kind: str, file: Path) -> None:
             "size": taken.size,
             "backdated_on": taken.flagged,
             "ignored": taken.ignored,
+            "unknown_purposes": unknown,
             "sha256": taken.sha256,
         },
         text,
