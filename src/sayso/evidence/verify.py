@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sayso.attest.keys import parse_public_key
-from sayso.canonical import parse_canonical
 from sayso.errors import InputError, IntegrityError, UnavailableError
 from sayso.evidence import limits
 from sayso.evidence.case import Case, Given
@@ -56,6 +55,7 @@ from sayso.evidence.checks_snapshots import check_snapshots
 from sayso.evidence.checks_statement import (
     check_erasures,
     check_provenance,
+    check_retention,
     check_statement,
     check_trust,
 )
@@ -162,14 +162,9 @@ def verify_folder(listed: Callable[[], Files], given: Given) -> Report:
     def files(case: Case) -> str:
         gone = [name for name, ends in case.replaced.items() if None in ends]
         check_folder(case.files.names, case.need_manifest, gone)
-        notes = sorted({BUILD, RETENTION} & case.files.names - case.signed)
-        for name in notes:
-            parse_canonical(case.files.read(name))
-        told = f" Nobody signed {' and '.join(notes)}: notes of the platform to itself."
-        return (
-            "Every file that must be there is there, and none is there that nothing lists."
-            f"{told if notes else ''}"
-        )
+        if BUILD in case.files.names - case.signed:
+            raise IntegrityError(f"'{BUILD}' is there, and the statement does not name it")
+        return "Every file that must be there is there, and none is there that nothing lists."
 
     def steps() -> list[Step]:
         has_erasures = bool(matching(case.files.names, ERASURES))
@@ -177,6 +172,7 @@ def verify_folder(listed: Callable[[], Files], given: Given) -> Report:
             ("trust", check_trust),
             *_STATED,
             *([("erasures", check_erasures)] if has_erasures else []),
+            *([("retention", check_retention)] if RETENTION in case.files.names else []),
             ("files", files),
             ("digests", check_digests),
             ("leaves", check_leaves),
@@ -247,6 +243,7 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
         *(_STATED if has_manifest else ()),
         ("contents", contents),
         *some(matching(names, ERASURES), ("erasures", check_erasures)),
+        *some(RETENTION in names, ("retention", check_retention)),
         *some(has_manifest, ("digests", check_digests)),
         *some(matching(names, LEAVES), ("leaves", leaves)),
         *some(STANDING in names, ("standing", check_standing)),

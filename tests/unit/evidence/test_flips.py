@@ -106,6 +106,12 @@ def test_law_9_flipped_bits_of_a_receipt() -> None:
     refused(lambda data: verify_receipt_bytes(data, GIVEN), RECEIPT, sparse=5)
 
 
+def test_law_9_every_flipped_bit_of_what_retention_signed() -> None:
+    kept = {name: data for name, data in FOLDER.items() if not name.startswith("records/")}
+    name = "evidence/retention.json"
+    refused(lambda data: checked({**kept, name: data}, GIVEN), TOWN.expiry())
+
+
 # The others are flipped in their folder; of what is told, only the pack's signature speaks.
 OWN = [
     (kind, name)
