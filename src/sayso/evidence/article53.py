@@ -17,7 +17,7 @@ C(2025) 8311 of 5 December 2025. Sections and questions were compared with a sum
 provider published in the form: Swiss National AI Institute, Apertus, V1, 1 September 2025.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from enum import Enum
@@ -379,11 +379,7 @@ def _say(rules: tuple[Rule, ...]) -> str:
 
 
 def _processing(manifest: Manifest, told: Provider, rules: tuple[Rule, ...]) -> Iterable[Section]:
-    first = manifest.counts.refused
-
-    def band(*names: Reason) -> str:
-        return count_band(sum(first.get(str(name), 0) for name in names))
-
+    band = _bands(manifest)
     yield Section(
         "3.1",
         "Respect of reservation of rights from text and data mining exception or limitation",
@@ -417,9 +413,24 @@ def _processing(manifest: Manifest, told: Provider, rules: tuple[Rule, ...]) -> 
             ),
         ),
     )
+    yield _other(manifest, rules)
+
+
+def _bands(manifest: Manifest) -> Callable[..., str]:
+    """Return what tells how many records were refused for some first reasons, in a band."""
+    first = manifest.counts.refused
+
+    def band(*names: Reason) -> str:
+        return count_band(sum(first.get(str(name), 0) for name in names))
+
+    return band
+
+
+def _other(manifest: Manifest, rules: tuple[Rule, ...]) -> Section:
+    band = _bands(manifest)
     ages = sorted({rule.minimum_age for rule in rules if rule.minimum_age})
     kept_out = ", ".join(f"under {age}" for age in ages) or "no age"
-    yield Section(
+    return Section(
         "3.3",
         "Other information",
         (

@@ -112,12 +112,12 @@ def test_a_witness_is_asked_by_https(tmp_path: Path, authority: Pair) -> None:
 def test_a_witness_whose_certificate_is_not_trusted_is_not_asked(
     why: str, tmp_path: Path, authority: Pair
 ) -> None:
-    issuer, names = authority, [LOOPBACK]
+    issuer, names = authority, list[x509.GeneralName]([LOOPBACK])
     if why == "nobody's authority":
         issuer = certificate("authority", None, [])
     if why == "another name":
         names = [x509.DNSName("witness.example.org")]
-    own = certificate("witness", None if why == "itself" else issuer, list(names))
+    own = certificate("witness", None if why == "itself" else issuer, names)
     with (
         served(tmp_path, own) as port,
         pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"),
