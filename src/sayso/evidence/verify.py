@@ -51,6 +51,7 @@ from sayso.evidence.checks_member import (
     check_receipts,
     check_records,
 )
+from sayso.evidence.checks_release import check_releases
 from sayso.evidence.checks_snapshots import check_snapshots
 from sayso.evidence.checks_statement import (
     check_erasures,
@@ -76,7 +77,9 @@ from sayso.evidence.layout import (
     PROOFS,
     RECEIPTS,
     RECORDS,
+    RELEASES,
     RETENTION,
+    RUNS,
     SNAPSHOTS,
     STANDING,
     TILES,
@@ -255,6 +258,10 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
         *some(matching(names, RECEIPTS), ("receipts", check_receipts)),
         *some(_has_entries(case), ("proofs", check_proofs)),
         *some(matching(names, SNAPSHOTS), ("snapshots", check_snapshots)),
+        *some(
+            pack.kind == "release" or matching(names, RELEASES) or matching(names, RUNS),
+            ("releases", check_releases),
+        ),
         *some(MEMBER_STANDING in names, ("member-standing", check_member_standing)),
         *some(matching(names, RECORDS), ("records", check_records)),
         *_history(case),

@@ -22,11 +22,15 @@ from sayso.evidence.verify import verify_pack_bytes, verify_receipt_bytes
 from sayso.log.keys import VerifierKey
 from sayso.log.policy import parse_policy
 from tests.unit.evidence.builders import GIVEN, Town, checked, packed
+from tests.unit.evidence.releases import release_pack
 
 TOWN = Town()
 FOLDER = TOWN.folder
 RECEIPT = TOWN.receipt(TOWN.proof(1))
-PACKS = {"snapshot": TOWN.snapshot_pack(), "member": TOWN.member_pack()}
+PACKS = {
+    "snapshot": TOWN.snapshot_pack(), "member": TOWN.member_pack(),
+    "release": release_pack(TOWN),
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -102,6 +106,11 @@ def test_law_9_flipped_bits_of_another_pack() -> None:
     refused(lambda data: verify_pack_bytes(data, GIVEN), packed(PACKS["member"]), sparse=2)
 
 
+def test_law_9_flipped_bits_of_the_pack_of_a_release() -> None:
+    made = packed(PACKS["release"], "release")
+    refused(lambda data: verify_pack_bytes(data, GIVEN), made, sparse=7)
+
+
 def test_law_9_flipped_bits_of_a_receipt() -> None:
     refused(lambda data: verify_receipt_bytes(data, GIVEN), RECEIPT, sparse=5)
 
@@ -130,6 +139,7 @@ def test_law_9_flipped_bits_that_the_platform_signed_anew(kind: str, name: str) 
 def test_law_9_every_flipped_bit_of_a_receipt_and_of_another_pack() -> None:
     refused(lambda data: verify_receipt_bytes(data, GIVEN), RECEIPT)
     refused(lambda data: verify_pack_bytes(data, GIVEN), packed(PACKS["member"]))
+    refused(lambda data: verify_pack_bytes(data, GIVEN), packed(PACKS["release"], "release"))
 
 
 @pytest.mark.soak
