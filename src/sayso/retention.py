@@ -16,13 +16,12 @@ Example:
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from sayso.canonical import canonical_json
+from sayso.attest.trust import load_attest_key
 from sayso.errors import InputError
 from sayso.ledger import schema
 from sayso.ledger.erase import erasing, sweep_files
@@ -32,8 +31,8 @@ from sayso.ledger.store import Ledger, temporary_name
 from sayso.ledger.versions import Version, every_version
 from sayso.snapshot.known import Known, known_snapshots
 from sayso.snapshot.manifest import load_manifest
-from sayso.snapshot.notes import EXPIRED_NAME, visiting
-from sayso.tables import connect, flush
+from sayso.snapshot.notes import visiting, write_expiry
+from sayso.tables import connect
 
 Progress = Callable[[str, int], None]
 
@@ -210,7 +209,7 @@ def apply_retention(
             _expire_version(ledger, version, now_us)
         for number, known in enumerate(due.snapshots):
             progress("deleting records of snapshots", number)
-            _expire_snapshot(known, retention[SNAPSHOTS], now_us)
+            _expire_snapshot(ledger, known, retention[SNAPSHOTS], now_us)
         swept, _ = sweep_files(ledger)
     return Deleted(due, swept)
 
@@ -240,16 +239,11 @@ def _expire_version(ledger: Ledger, version: Version, now_us: int) -> None:
     remove([version.path])
 
 
-def _expire_snapshot(known: Known, keeping: Keeping, now_us: int) -> None:
+def _expire_snapshot(ledger: Ledger, known: Known, keeping: Keeping, now_us: int) -> None:
     """Delete the records of a snapshot; manifest and evidence stay."""
     with visiting(known.path, alone=True):
-        note: Path = known.path / EXPIRED_NAME
-        note.parent.mkdir(exist_ok=True)
-        made = note.with_name(f".{note.name}.tmp")
-        made.write_bytes(
-            canonical_json({"deleted_us": now_us, "keep": str(keeping), "reason": keeping.reason})
-        )
-        flush(made)
-        made.rename(note)
-        flush(note.parent)
+        write_expiry(
+            known.path, load_attest_key(ledger.folder),
+            deleted_us=now_us, keep=str(keeping), reason=keeping.reason,
+        )  # fmt: skip
         remove(sorted((known.path / "records").iterdir()))

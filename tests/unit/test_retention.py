@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from sayso.errors import InputError
+from sayso.evidence.case import Given
+from sayso.evidence.verify import verify_path
 from sayso.ledger import Ledger
 from sayso.ledger.fsck import fsck
 from sayso.opening import init_workspace, open_workspace
@@ -105,6 +107,9 @@ def test_a_snapshots_records_go_and_its_manifest_stays(kept: Workspace, tmp_path
     assert [one.path.name for one in done.due.snapshots] == ["first"]
     assert list((first / "records").iterdir()) == []
     assert load_manifest(first) == manifest
+    report = verify_path(first, Given((kept.trust.key.public,), kept.trust.policy_bytes))
+    assert report.is_sound, report.lines()
+    assert "retention" in [one.name for one in report.checks]
     for reading in (load_records, lambda one: compare(one, one), lambda one: compare(one, first)):
         with pytest.raises(InputError, match="deleted by retention"):
             reading(first)

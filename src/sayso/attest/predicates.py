@@ -26,6 +26,7 @@ from sayso.attest.shape import (
     number,
     refuse,
     sha256,
+    text,
     word,
 )
 from sayso.errors import InputError, IntegrityError
@@ -35,6 +36,7 @@ SNAPSHOT = f"{NAMESPACE}snapshot/v1"
 TRAINING_RUN = f"{NAMESPACE}training-run/v1"
 RELEASE = f"{NAMESPACE}release/v1"
 ERASURE = f"{NAMESPACE}erasure/v1"
+RETENTION = f"{NAMESPACE}retention/v1"
 PACK = f"{NAMESPACE}pack/v1"
 PACK_KINDS = ("snapshot", "member", "hold", "period", "release")
 # Source: SLSA v1.0, provenance.
@@ -140,6 +142,7 @@ PREDICATES: Mapping[str, Shape] = {
             ),
         }
     ),
+    RETENTION: fields({**_PINS, "deleted_us": number, "keep": line, "reason": text}),
     PACK: fields({"kind": word(*PACK_KINDS), "created_us": number}),
     PROVENANCE: fields(
         {

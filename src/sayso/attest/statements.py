@@ -1,4 +1,4 @@
-"""Statements: what we say, signed, of a snapshot, a training run, a release, an erasure.
+"""Statements: what we say, signed, of snapshots, training, releases, and what was deleted.
 
 Promises: an in-toto Statement v1 of one of the types in `sayso.attest.predicates`, as
 canonical bytes; every predicate of ours is pinned to a checkpoint of the log, a published
@@ -31,6 +31,7 @@ from sayso.attest.predicates import (
     PACK,
     PROVENANCE,
     RELEASE,
+    RETENTION,
     SNAPSHOT,
     TRAINING_RUN,
     anything,
@@ -289,6 +290,26 @@ def erasure_statement(
         ],
     }
     return statement({"manifest.json": manifest}, ERASURE, predicate)
+
+
+def retention_statement(
+    manifest: str, pins: Pins, *, deleted_us: int, keep: str, reason: str
+) -> bytes:
+    """Say that the records of a snapshot were deleted, since they had been kept long enough.
+
+    Args:
+        manifest: SHA-256 (hex) of the snapshot's `manifest.json`.
+        pins: What the snapshot depends on.
+        deleted_us: When, in microseconds since 1970.
+        keep: How long they were kept, as the settings say it.
+        reason: Why so long, in the platform's words.
+
+    Raises:
+        InputError: A value has another shape.
+        IntegrityError: The checkpoint does not cover what the pins name.
+    """
+    predicate = pins.to_json() | {"deleted_us": deleted_us, "keep": keep, "reason": reason}
+    return statement({"manifest.json": manifest}, RETENTION, predicate)
 
 
 def pack_statement(listing: str, kind: str, created_us: int) -> bytes:

@@ -12,6 +12,7 @@ from sayso.evidence.article53 import Provider
 from sayso.evidence.pack_hold import pack_hold
 from sayso.evidence.pack_member import pack_member
 from sayso.evidence.pack_period import pack_period
+from sayso.evidence.pack_release import pack_release
 from sayso.evidence.packs import Packed, Source, pack_snapshot
 from sayso.evidence.period import parse_period
 from sayso.workspace import Workspace, member_id
@@ -71,6 +72,21 @@ def hold(shared: Shared, *, hold_id: str, out: Path, folders: tuple[Path, ...]) 
     """Show whom HOLD_ID covers, when each build stopped, and what had been built before."""
     with opened(shared) as workspace:
         packed = pack_hold(_source(workspace), hold_id, out, folders=folders)
+    _report(shared, packed)
+
+
+@pack.command("release")
+@click.argument("release", type=FILE)
+@out_option
+@click.option("--run", type=FILE, help="The folder of its run [default: where it was made].")
+@folders_option
+@shared_options
+def release(
+    shared: Shared, *, release: Path, out: Path, run: Path | None, folders: tuple[Path, ...]
+) -> None:
+    """Show what the release in RELEASE is made of, down to the snapshot, and what became of it."""
+    with opened(shared) as workspace:
+        packed = pack_release(_source(workspace), release, out, run=run, folders=folders)
     _report(shared, packed)
 
 

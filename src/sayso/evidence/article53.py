@@ -1,7 +1,8 @@
 """The public summary of training content, in the shape of Article 53(1)(d) of the EU AI Act.
 
-Promises: the section numbers of the Commission's template, in our words; sizes as its bands,
-counts as powers of ten, and no country or category of which fewer than ten records were
+Promises: sections and questions of the Commission's template, in its order and by its names;
+what we add to them stands under "additional comments" or "other information". Sizes are its
+bands, counts powers of ten, and no country or category of which fewer than ten records were
 admitted; what Sayso cannot know stands open, for the provider to fill in, and is never
 guessed. Says nothing of the base that a model was made from, but that it needs a summary of
 its own.
@@ -11,11 +12,12 @@ Example:
     '1 billion to 10 trillion tokens'
 
 Source: European Commission, "Explanatory notice and template for the public summary of
-training content for general-purpose AI models", 24 July 2025; adopted as C(2025) 8311 of
-5 December 2025.
+training content for general-purpose AI models", C(2025) 5235 of 24 July 2025; adopted as
+C(2025) 8311 of 5 December 2025. Sections and questions were compared with a summary that a
+provider published in the form: Swiss National AI Institute, Apertus, V1, 1 September 2025.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from enum import Enum
@@ -33,6 +35,9 @@ OPEN = "For the provider to fill in"
 # A token of a subword vocabulary is about four characters of European text; a band of three
 # orders of magnitude does not need better.
 CHARACTERS_PER_TOKEN = 4
+# What the template leaves to the provider's own words.
+ADDITIONAL = "Additional comments"
+NONE = "No: none in this training set."
 NOTES = (
     (
         "This summary speaks of one training set. A model that was made from a base needs the "
@@ -230,9 +235,9 @@ def _model(told: Provider) -> Section:
         "1.2",
         "Model identification",
         (
-            Answer("Versioned model names", told.models),
+            Answer("Versioned model name(s)", told.models),
             Answer("Model dependencies", told.dependencies),
-            Answer("Date of placement on the Union market", told.placed_on_market),
+            Answer("Date of placement of the model on the Union market", told.placed_on_market),
         ),
     )
 
@@ -246,31 +251,31 @@ def _modalities(manifest: Manifest, characters: int, categories: Mapping[str, in
     ]
     return Section(
         "1.3",
-        "Modalities, overall size and other characteristics",
+        "Modalities, overall training data size and other characteristics",
         (
             Answer("Modality", "Text"),
             Answer(
-                "Training data size (text, estimated)",
+                "Training data size",
                 size_band(characters).words,
                 tuple(band.words for band in SizeBand),
             ),
-            Answer("Size in records", count_band(manifest.counts.admitted)),
             Answer("Types of content", f"What members wrote on the platform: {kinds}"),
             Answer(
-                "Latest date of data collection",
+                "Latest date of data acquisition/collection for model training",
                 f"{manifest.at_instant:%m/%Y}; nothing in it was written after "
-                f"{instant(manifest.at_instant)}",
+                f"{instant(manifest.at_instant)}. Not trained on new data after that: a training "
+                "set does not change; new data make another one, with a summary of its own.",
             ),
+            Answer("Linguistic characteristics of the overall training data", ""),
             Answer(
-                "Continuous training on new data",
-                "No. A training set does not change; new data make another one, with a summary of "
-                "its own.",
-            ),
-            Answer("Linguistic characteristics", ""),
-            Answer(
-                "Other characteristics",
+                "Other relevant characteristics of the overall training data",
                 "Members live, as the platform counts it, in: "
                 f"{', '.join(sorted(places)) or 'no country with ten records or more'}.",
+            ),
+            Answer(
+                ADDITIONAL,
+                f"Size in records: {count_band(manifest.counts.admitted)}. Tokens are estimated at "
+                f"{CHARACTERS_PER_TOKEN} characters each.",
             ),
         ),
     )
@@ -290,50 +295,73 @@ def _shown_categories(categories: Mapping[str, int]) -> list[str]:
 def _sources(
     told: Provider, categories: Mapping[str, int], rules: tuple[Rule, ...]
 ) -> Iterable[Section]:
-    none = "None in this training set."
-    yield Section("2.1", "Publicly available datasets", (Answer("Used", none),))
+    yield Section(
+        "2.1",
+        "Publicly available datasets",
+        (Answer("Publicly available datasets used to train the model", NONE),),
+    )
     yield Section(
         "2.2",
-        "Private datasets of third parties, not publicly available",
+        "Private non-publicly available datasets obtained from third parties",
         (
-            Answer("2.2.1 Licensed by rightsholders or their representatives", none),
-            Answer("2.2.2 Obtained from other third parties", none),
+            Answer(
+                "2.2.1 Datasets commercially licensed by rightsholders or their representatives",
+                NONE,
+            ),
+            Answer("2.2.2 Private datasets obtained from other third parties", NONE),
         ),
     )
-    yield Section("2.3", "Data crawled and scraped from online sources", (Answer("Used", none),))
-    prompts = categories.get(str(Category.PROMPT), 0) + categories.get(str(Category.FEEDBACK), 0)
-    shown = ", ".join(_shown_categories(categories)) or "no kind with ten records or more"
     yield Section(
-        "2.4",
-        "User data",
-        (
-            Answer(
-                "From interactions with the model, such as prompts",
-                f"Yes: {count_band(prompts)} records of prompts and feedback."
-                if prompts
-                else "No.",
-            ),
-            Answer(
-                "From interactions with the provider's other services",
-                f"Yes, text alone: {shown}.",
-            ),
-            Answer("Services from which the data come", told.services),
-            Answer("How members were given a say", _say(rules)),
-        ),
+        "2.3",
+        "Data crawled and scraped from online sources",
+        (Answer("Crawlers used by the provider or on its behalf", NONE),),
     )
+    yield _user_data(told, categories, rules)
     generated = any(Authorship.GENERATED in rule.authorship for rule in rules)
     yield Section(
         "2.5",
         "Synthetic data",
         (
             Answer(
-                "Used",
+                "Synthetic data created by the provider or on its behalf to train the model",
+                NONE,
+            ),
+            Answer(
+                ADDITIONAL,
                 "A rule admits records that are marked as generated." if generated else
-                "None: no rule admits records that are marked as generated.",
+                "No rule admits records that are marked as generated.",
             ),
         ),
     )  # fmt: skip
-    yield Section("2.6", "Other sources of data", (Answer("Used", none),))
+    yield Section(
+        "2.6",
+        "Other sources of data",
+        (Answer("Sources other than those of sections 2.1 to 2.5", NONE),),
+    )
+
+
+def _user_data(told: Provider, categories: Mapping[str, int], rules: tuple[Rule, ...]) -> Section:
+    prompts = categories.get(str(Category.PROMPT), 0) + categories.get(str(Category.FEEDBACK), 0)
+    shown = ", ".join(_shown_categories(categories)) or "no kind with ten records or more"
+    return Section(
+        "2.4",
+        "User data",
+        (
+            Answer(
+                "Data from user interactions with the AI model",
+                f"Yes: {count_band(prompts)} records of prompts and feedback."
+                if prompts
+                else "No.",
+            ),
+            Answer(
+                "Data from user interactions with the provider's other services or products",
+                f"Yes: {shown}.",
+            ),
+            Answer("Services or products that were used to collect the user data", told.services),
+            Answer("Modality of the content", "Text"),
+            Answer(ADDITIONAL, _say(rules)),
+        ),
+    )
 
 
 def _say(rules: tuple[Rule, ...]) -> str:
@@ -351,18 +379,16 @@ def _say(rules: tuple[Rule, ...]) -> str:
 
 
 def _processing(manifest: Manifest, told: Provider, rules: tuple[Rule, ...]) -> Iterable[Section]:
-    first = manifest.counts.refused
-
-    def band(*names: Reason) -> str:
-        return count_band(sum(first.get(str(name), 0) for name in names))
-
+    band = _bands(manifest)
     yield Section(
         "3.1",
-        "Respect of reservations of rights and of opt-outs",
+        "Respect of reservation of rights from text and data mining exception or limitation",
         (
-            Answer("Signatory to the Code of Practice with its copyright chapter", told.signatory),
             Answer(
-                "Measures before training",
+                "Signatory to the Code of Practice for general-purpose AI models", told.signatory
+            ),
+            Answer(
+                "Measures implemented before model training",
                 "Every record was looked at under the published rules as of the instant named. "
                 f"Refused because the member chose off, or had not chosen where a choice is "
                 f"asked: {band(Reason.CHOSEN_OFF, Reason.NOT_CHOSEN)} records. Refused because "
@@ -370,7 +396,8 @@ def _processing(manifest: Manifest, told: Provider, rules: tuple[Rule, ...]) -> 
                 f"words are not the member's own: {band(Reason.NOT_OWN_WORDS)} records.",
             ),
             Answer(
-                "Licences of records", "They are carried along with each record and not decided on."
+                ADDITIONAL,
+                "Licences of records are carried along with each record and not decided on.",
             ),
         ),
     )
@@ -378,17 +405,32 @@ def _processing(manifest: Manifest, told: Provider, rules: tuple[Rule, ...]) -> 
         "3.2",
         "Removal of illegal content",
         (
-            Answer("Measures", told.illegal_content),
+            Answer("General description of measures taken", told.illegal_content),
             Answer(
-                "What the training set leaves out by itself",
+                ADDITIONAL,
                 f"Records that were deleted: {band(Reason.RECORD_DELETED)}. Nobody looked at what "
                 "the others say.",
             ),
         ),
     )
+    yield _other(manifest, rules)
+
+
+def _bands(manifest: Manifest) -> Callable[..., str]:
+    """Return what tells how many records were refused for some first reasons, in a band."""
+    first = manifest.counts.refused
+
+    def band(*names: Reason) -> str:
+        return count_band(sum(first.get(str(name), 0) for name in names))
+
+    return band
+
+
+def _other(manifest: Manifest, rules: tuple[Rule, ...]) -> Section:
+    band = _bands(manifest)
     ages = sorted({rule.minimum_age for rule in rules if rule.minimum_age})
     kept_out = ", ".join(f"under {age}" for age in ages) or "no age"
-    yield Section(
+    return Section(
         "3.3",
         "Other information",
         (

@@ -15,6 +15,7 @@ Source: CycloneDX v1.6, JSON reference; ECMA-424.
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sayso.canonical import canonical_json
@@ -134,6 +135,39 @@ def bom_of(
             ),
         ],
     }
+
+
+def bom_of_release(
+    release: Mapping[str, Any], digest: str, recorded_us: int, snapshot: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the bill of materials of a release as its own files and entries tell it.
+
+    Args:
+        release: The values of `release.json`.
+        digest: SHA-256 (hex) of that file.
+        recorded_us: When its entry was recorded, in microseconds since 1970.
+        snapshot: The payload of the entry of the snapshot that its run learned from.
+
+    Raises:
+        InputError: Two parts share a name, or the time is none.
+    """
+    data = f"snapshot-{str(snapshot['manifest'])[:16]}"
+    try:
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=recorded_us)
+    except OverflowError:
+        raise InputError("the release was recorded at no time that a calendar has") from None
+    base = release["base"]
+    return bom_of(
+        Release(f"release-{digest[:16]}", digest, at.isoformat().replace("+00:00", "Z")),
+        Base(base["name"], base["sha256"], exposure=base["exposure"]),
+        [Adapter(name, sha256, name, data) for name, sha256 in release["adapters"].items()],
+        [
+            Dataset(
+                data, snapshot["manifest"], snapshot["purpose"], snapshot["at"],
+                snapshot["known"], snapshot["rulebook"],
+            )
+        ],
+    )  # fmt: skip
 
 
 def bom_bytes(bom: Mapping[str, Any]) -> bytes:

@@ -97,8 +97,8 @@ def check_digests(case: Case) -> str:
             raise IntegrityError(f"'{name}' is not the file that {told}", name=name)
     if expired:
         raise NotMadeError(
-            f"the {count(len(manifest['buckets']), 'file')} of records are gone: a note that "
-            "nobody signed says that retention deleted them. The other "
+            f"the {count(len(manifest['buckets']), 'file')} of records were deleted, as the signed "
+            "note says. The other "
             f"{count(len(checked), 'file')} are those that the manifest lists."
         )
     if not checked:

@@ -14,6 +14,7 @@ from typing import Any
 from sayso.attest.dsse import STATEMENT_TYPE, Envelope, parse_envelope, verify
 from sayso.attest.keys import PublicKey, parse_public_key
 from sayso.attest.predicates import ERASURE, NAMESPACE, PROVENANCE
+from sayso.attest.predicates import RETENTION as EXPIRY
 from sayso.attest.statements import (
     Builder,
     Pins,
@@ -25,13 +26,14 @@ from sayso.attest.statements import (
 )
 from sayso.errors import InputError, IntegrityError
 from sayso.evidence.case import Case
-from sayso.evidence.checks import count, short
+from sayso.evidence.checks import count, instant_of, short
 from sayso.evidence.layout import (
     BUILD,
     ERASURES,
     EVIDENCE,
     KEY,
     POLICY,
+    RETENTION,
     STATEMENT,
     matching,
 )
@@ -205,6 +207,19 @@ def check_erasures(case: Case) -> str:
         f"{count(len(notes), 'erasure')} after the snapshot was made replaced "
         f"{count(len(case.replaced), 'file')} of it; the digests before and after are signed by "
         f"key {who}. What was erased cannot be shown any more; that something stood there can."
+    )
+
+
+def check_retention(case: Case) -> str:
+    """Check that somebody signed for the records that retention deleted."""
+    found, _, who = read_statement(case, RETENTION)
+    subjects = {"manifest.json": case.manifest_digest}
+    if found.predicate_type != EXPIRY or found.subjects != subjects:
+        raise IntegrityError(f"'{RETENTION}' is no note about this snapshot", name=RETENTION)
+    said = found.predicate
+    return (
+        f"The records were deleted at {instant_of(said['deleted_us'])} by the platform's clock, "
+        f"after being kept for {said['keep']}: signed by key {who}."
     )
 
 

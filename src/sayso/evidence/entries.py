@@ -9,6 +9,7 @@ Example:
     ['entries/0.json', 'proofs/0.tlog-proof']
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sayso.attest.dsse import parse_envelope
 from sayso.attest.statements import Statement, verify_statement
 from sayso.attest.trust import Trust
 from sayso.canonical import PUBLIC_KEY, canonical_json, commit, encode
@@ -150,7 +152,7 @@ class Folders:
     def __init__(self, ledger: Ledger, trust: Trust, more: Sequence[Path] = ()) -> None:
         self.by_entry: dict[int, Folder] = {}
         entries = {
-            str(entry.payload["manifest"]): entry.index
+            str(entry.payload["statement"]): entry.index
             for entry in ledger.public(SNAPSHOT, ledger.size())
         }
         for known in known_snapshots(ledger):
@@ -166,7 +168,8 @@ class Folders:
             if is_asked:
                 raise
             return  # a folder that somebody else uses by now
-        entry = entries.get(manifest.digest)
+        signed = (path / STATEMENT).read_bytes() if (path / STATEMENT).is_file() else b""
+        entry = entries.get(_stated(signed))
         if entry is None:
             if is_asked:
                 raise InputError(
@@ -175,7 +178,6 @@ class Folders:
                 )
             return
         if entry not in self.by_entry:
-            signed = (path / STATEMENT).read_bytes()
             verified_statement(signed, manifest, trust)
             self.by_entry[entry] = Folder(path, entry, manifest, signed)
 
@@ -212,6 +214,14 @@ class Folders:
         if manifest:
             found[f"snapshots/{entry}/manifest.json"] = folder.manifest.to_bytes()
         return found
+
+
+def _stated(unverified: bytes) -> str:
+    """Return the digest of what an envelope holds; empty where it is none."""
+    try:
+        return hashlib.sha256(parse_envelope(unverified).payload).hexdigest()
+    except SaysoError:
+        return ""
 
 
 def verified_statement(unverified: bytes, manifest: Manifest, trust: Trust) -> Statement:

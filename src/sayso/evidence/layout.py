@@ -19,6 +19,7 @@ POLICY, KEY = "evidence/policy", "evidence/attest.pem"
 BUILD, RETENTION = "evidence/build.json", "evidence/retention.json"
 CHECKPOINT = "log/checkpoint"
 MEMBER_STANDING = "member/standing.json"
+BOM = "bom.cdx.json"
 
 # What speaks of a snapshot; each belongs to the others.
 SPEAKING = frozenset({STATEMENT, PROVENANCE, ENTRY, PROOF, CONSISTENCY})
@@ -40,16 +41,20 @@ SNAPSHOTS = re.compile(
     r"records/[0-9a-f]{64}\.json)",
     re.ASCII,
 )
+# What a pack shows of runs and releases that have entries here.
+RUNS = re.compile(rf"runs/{_INDEX}/(?P<file>run|statement)\.json", re.ASCII)
+RELEASES = re.compile(rf"releases/{_INDEX}/(?P<file>release|statement)\.json", re.ASCII)
 # Signed as part of the pack, and read by people: nothing in them is computed again.
 TOLD = re.compile(
-    r"report\.(?:html|css|json)|timeline\.svg|tables/[A-Za-z0-9_-]+\.(?:csv|json)|bom\.cdx\.json|"
+    r"report\.(?:html|css|json)|timeline\.svg|tables/[A-Za-z0-9_-]+\.(?:csv|json)|"
     r"article-53\.(?:html|json)",
     re.ASCII,
 )
 _IN_PACKS = (
-    ERASURES, LEAVES, TILES, ENTRIES, PROOFS, RECEIPTS, CHOICES, RECORDS, SNAPSHOTS, TOLD,
+    ERASURES, LEAVES, TILES, ENTRIES, PROOFS, RECEIPTS, CHOICES, RECORDS, SNAPSHOTS, RUNS,
+    RELEASES, TOLD,
 )  # fmt: skip
-_ALONE_IN_PACKS = REQUIRED | OPTIONAL | {CHECKPOINT, MEMBER_STANDING}
+_ALONE_IN_PACKS = REQUIRED | OPTIONAL | {CHECKPOINT, MEMBER_STANDING, BOM}
 
 
 def matching(names: Collection[str], pattern: re.Pattern[str]) -> list[re.Match[str]]:
@@ -106,6 +111,8 @@ def check_pack(names: Collection[str], manifest: Mapping[str, Any] | None) -> No
         lost |= {one[0] for kind in (LEAVES, RECORDS, ERASURES) for one in matching(names, kind)}
         for name in sorted(lost):
             raise IntegrityError(f"'{name}' is there without a manifest", name=name)
+    if BOM in names and not matching(names, RELEASES):
+        raise IntegrityError(f"'{BOM}' is there without a release", name=BOM)
     if CHECKPOINT not in names:
         for one in matching(names, TILES):
             raise IntegrityError(f"'{one[0]}' is there without a checkpoint", name=one[0])

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sayso.attest.receipts import sign_receipt
 from sayso.canonical import canonical_json
@@ -24,6 +22,7 @@ from sayso.decision.many import Decisions
 from sayso.errors import InputError, IntegrityError
 from sayso.evidence.entries import RULEBOOK, SNAPSHOT, Folder, Folders, Logged, entries_at
 from sayso.evidence.merkle_proofs import Membership, SortedTree, verify_membership
+from sayso.evidence.own import own_records
 from sayso.evidence.packs import HELD, REPORT, Packed, Source, finish, need_room
 from sayso.evidence.report import Check, Picture, render
 from sayso.evidence.report_member import (
@@ -39,9 +38,8 @@ from sayso.log import EMPTY_ROOT
 from sayso.model import Rulebook, mask_of, reasons_of
 from sayso.publishing import published
 from sayso.receipting import Said, choices_of, key_of, plain_receipt
-from sayso.snapshot.load import circumstances, verified_file
+from sayso.snapshot.load import circumstances
 from sayso.snapshot.manifest import Manifest
-from sayso.snapshot.notes import need_records, read_notes, visiting
 from sayso.snapshot.seal import RECORD_COLUMNS, record_digest, record_tag
 from sayso.snapshot.standing import standing_digest, standing_tag
 from sayso.tables import connect, open_table, quoted, reading, sha256_of
@@ -181,7 +179,7 @@ class _Mine:
         }
         files[f"{inside}/standing.json"] = canonical_json(standing)
         files[f"{inside}/buckets.json"] = canonical_json(listed)
-        tree, own = self._records()
+        tree, own = own_records(self.folder, self.member, self.bucket)
         refused = None
         if explanation is not None:
             refused = self._refused(answers, {str(row["record_id"]) for row in own})
@@ -242,24 +240,6 @@ class _Mine:
                 )
         opened = {"key": self.key.hex(), "country": country, "reasons": list(reasons)}
         return country, reasons, {"proof": proof.to_json(), "standing": opened}
-
-    def _records(self) -> tuple[SortedTree, list[dict[str, Any]]]:
-        """Return the tree of the member's bucket, and the member's rows in it."""
-        path, manifest = self.folder.path, self.manifest
-        listed = manifest.buckets.get(f"{self.bucket:04d}")
-        if listed is None:
-            return SortedTree(b""), []
-        need_records(path, manifest)
-        with visiting(path, alone=False):
-            table = pq.read_table(verified_file(path, listed, read_notes(path)))
-        pairs = zip(table["tag"].to_pylist(), table["digest"].to_pylist(), strict=True)
-        tree = SortedTree(b"".join(tag + digest for tag, digest in pairs))
-        if tree.root.hex() != listed.root:
-            raise IntegrityError(f"the leaves of '{listed.file}' do not lead to its root")
-        own = table.filter(pc.equal(table["member_id"], self.member))
-        written = own["written_at"].cast(pa.int64())
-        place = own.schema.get_field_index("written_at")
-        return tree, own.set_column(place, "written_at", written).to_pylist()
 
     def _proof(self, tree: SortedTree, tag: bytes) -> Membership:
         proof = tree.prove(f"bucket/{self.bucket:04d}", tag)

@@ -4,15 +4,16 @@ Promises: pure; what is not known is said to be unknown; small counts are hidden
 is made for machines.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from math import ceil
 
 from sayso.evidence.report import Table
 from sayso.evidence.report_parts import instant, locally, names, places, plural
 from sayso.evidence.suppress import few
-from sayso.evidence.trace import HoldTrace, Relation, Touched, Window
+from sayso.evidence.trace import HoldTrace, Relation, Span, Touched, Window
 from sayso.model import Dated, Exactness, Hold, Withdrawal
+from sayso.training.follow import FollowedRun
 
 _RELATIONS: Mapping[Relation, str] = {
     Relation.BEFORE: "before the hold",
@@ -99,6 +100,7 @@ def answer_of(trace: HoldTrace) -> list[str]:
             "No rule in the rulebook permitted this use in its scope before it began, as far as "
             "the dates are known."
         )
+    lines += _learned(trace)
     lines.append(_stopping(trace))
     if unknown := sum(Relation.UNKNOWN in one.relations for one in trace.builds):
         lines.append(
@@ -106,6 +108,28 @@ def answer_of(trace: HoldTrace) -> list[str]:
             "or may not have stood, since its day is not known exactly."
         )
     return lines
+
+
+def _learned(trace: HoldTrace) -> list[str]:
+    """Return what learned from builds before the hold, and whether it is served."""
+    runs = [
+        run
+        for one in trace.builds
+        if {Relation.BEFORE, Relation.UNKNOWN} & one.relations.keys()
+        for run in one.runs
+    ]
+    if not runs:
+        return []
+    adapters = sum(len(run.adapters) for run in runs)
+    dropped = sum(len(run.forgotten) for run in runs)
+    told = (
+        f"{plural(adapters, 'adapter', 'adapters')} of {plural(len(runs), 'run', 'runs')} learned "
+        f"from records of the scope in builds before it; {dropped:,} of them "
+        f"{'was' if dropped == 1 else 'were'} dropped since."
+    )
+    for out in {out.entry: out for run in runs for out in run.releases}.values():
+        told += f" The release of entry {out.entry} held some: {out.disposition}."
+    return [told]
 
 
 def _kept(window: Window) -> str:
@@ -276,11 +300,7 @@ def trace_json(trace: HoldTrace) -> dict[str, object]:
             for one in trace.versions
         ],
         "spans": [
-            {
-                "countries": list(one.countries),
-                "begun_from": _maybe(one.begun_from), "begun_by": instant(one.begun_by),
-                "ended_from": _maybe(one.ended_from), "ended_by": _maybe(one.ended_by),
-            }
+            span_json(one)
             for one in trace.spans
         ],
         "windows": [
@@ -302,20 +322,42 @@ def _build_json(one: Touched) -> dict[str, object]:
         "entry": one.build.entry, "recorded_at": instant(one.build.recorded_at),
         "at": instant(one.build.at), "known": one.build.known, "manifest": one.build.manifest,
         "knew": one.knew, "stopped": one.stopped, "admitted": admitted, "on_hold": on_hold,
-        "runs": [
-            {
-                "entry": run.entry, "run": run.run, "adapters": dict(run.adapters),
-                "forgotten": list(run.forgotten),
-                "releases": [
-                    {"entry": out.entry, "release": out.release, "disposition": out.disposition}
-                    for out in run.releases
-                ],
-            }
-            for run in one.runs
-        ],
-        "relations": {str(name): list(found) for name, found in one.relations.items()},
+        "runs": runs_json(one.runs), "relations": relations_json(one.relations),
     }  # fmt: skip
 
 
+def span_json(span: Span) -> dict[str, object]:
+    """Return a span for machines; null where nobody knows, or it has not ended."""
+    begun = span.begun_by
+    return {
+        "countries": list(span.countries),
+        "begun_from": _maybe(span.begun_from), "begun_by": _maybe(begun),
+        "ended_from": _maybe(span.ended_from), "ended_by": _maybe(span.ended_by),
+    }  # fmt: skip
+
+
+def relations_json(relations: Mapping[Relation, Sequence[str]]) -> dict[str, object]:
+    """Return how a build stands to a hold or a rule, by country."""
+    return {str(name): list(found) for name, found in relations.items()}
+
+
+def runs_json(runs: Iterable[FollowedRun]) -> list[dict[str, object]]:
+    """Return runs and the releases that hold their adapters."""
+    return [
+        {
+            "entry": run.entry, "run": run.run, "adapters": dict(run.adapters),
+            "forgotten": list(run.forgotten),
+            "releases": [
+                {"entry": out.entry, "release": out.release, "disposition": out.disposition}
+                for out in run.releases
+            ],
+        }
+        for run in runs
+    ]  # fmt: skip
+
+
 def _maybe(at: datetime | None) -> str | None:
-    return instant(at) if at else None
+    """Return an instant in words; `always` for the beginning of time."""
+    if at is None:
+        return None
+    return "always" if at == datetime.min.replace(tzinfo=UTC) else instant(at)

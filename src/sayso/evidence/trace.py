@@ -241,8 +241,8 @@ def trace_hold(
     if not versions:
         raise InputError(f"no published hold '{hold_id}'", hint="see 'sayso hold list'")
     hold, book = versions[-1].hold, _last_with(hold_id, publications)
-    countries = _countries(book, hold.scope)
-    spans = tuple(_grouped(_span(hold, versions, country) for country in countries))
+    countries = countries_of(book, hold.scope)
+    spans = tuple(grouped(_span(hold, versions, country) for country in countries))
     by_country = {country: span for span in spans for country in span.countries}
     books = {one.book.digest: one.book for one in publications}
     return HoldTrace(
@@ -288,7 +288,7 @@ def _versions(hold_id: str, publications: Iterable[Publication]) -> Iterator[Ver
         before = found
 
 
-def _countries(book: Rulebook, scope: str) -> tuple[Country, ...]:
+def countries_of(book: Rulebook, scope: str) -> tuple[Country, ...]:
     """Return the countries that a scope contains or ever contained."""
     if scope == WORLD:
         return tuple(Country(code) for code in sorted(COUNTRIES))
@@ -304,22 +304,23 @@ def _span(hold: Hold, versions: Sequence[Version], country: Country) -> Span:
     begun_by = stops_at(begins, zones) if begins is not None else versions[0].recorded_at
     if begins is not None and begins.exactness is Exactness.UNKNOWN:
         begun_by = max(begun_by, versions[0].recorded_at)
-    begun_from = begun_by if _is_exact(begins) else None
+    begun_from = begun_by if is_exact(begins) else None
     if lifted is None:
         return Span((country,), begun_from, begun_by, None, None)
     ended_by = permits_at(lifted, zones)
     if lifted.exactness is Exactness.UNKNOWN:
         told = next((one for one in versions if one.hold.lifted is not None), versions[-1])
         ended_by = max(ended_by, told.recorded_at)
-    ended_from = ended_by if _is_exact(lifted) else begun_by
+    ended_from = ended_by if is_exact(lifted) else begun_by
     return Span((country,), begun_from, begun_by, ended_from, ended_by)
 
 
-def _is_exact(bound: Dated | None) -> bool:
+def is_exact(bound: Dated | None) -> bool:
+    """Whether the day of a bound is known exactly."""
     return bound is not None and bound.exactness is Exactness.EXACT
 
 
-def _grouped(spans: Iterable[Span]) -> Iterator[Span]:
+def grouped(spans: Iterable[Span]) -> Iterator[Span]:
     """Join the countries for which everything is alike."""
     found: dict[Span, list[Country]] = {}
     for span in spans:
@@ -373,7 +374,7 @@ def _windows_of(
             starts = None if begin == past else begin
             # It may have ended where the hold began, on a day that nobody knows.
             exact = span.begun_from is not None and all(
-                rule.begins is None or _is_exact(rule.begins) for rule in permitting
+                rule.begins is None or is_exact(rule.begins) for rule in permitting
             )
             open_ = Window((country,), purpose, starts, end, exact, permitting)
     if open_:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sayso.attest.keys import parse_public_key
-from sayso.canonical import parse_canonical
 from sayso.errors import InputError, IntegrityError, UnavailableError
 from sayso.evidence import limits
 from sayso.evidence.case import Case, Given
@@ -52,10 +51,12 @@ from sayso.evidence.checks_member import (
     check_receipts,
     check_records,
 )
+from sayso.evidence.checks_release import check_releases
 from sayso.evidence.checks_snapshots import check_snapshots
 from sayso.evidence.checks_statement import (
     check_erasures,
     check_provenance,
+    check_retention,
     check_statement,
     check_trust,
 )
@@ -76,7 +77,9 @@ from sayso.evidence.layout import (
     PROOFS,
     RECEIPTS,
     RECORDS,
+    RELEASES,
     RETENTION,
+    RUNS,
     SNAPSHOTS,
     STANDING,
     TILES,
@@ -162,14 +165,9 @@ def verify_folder(listed: Callable[[], Files], given: Given) -> Report:
     def files(case: Case) -> str:
         gone = [name for name, ends in case.replaced.items() if None in ends]
         check_folder(case.files.names, case.need_manifest, gone)
-        notes = sorted({BUILD, RETENTION} & case.files.names - case.signed)
-        for name in notes:
-            parse_canonical(case.files.read(name))
-        told = f" Nobody signed {' and '.join(notes)}: notes of the platform to itself."
-        return (
-            "Every file that must be there is there, and none is there that nothing lists."
-            f"{told if notes else ''}"
-        )
+        if BUILD in case.files.names - case.signed:
+            raise IntegrityError(f"'{BUILD}' is there, and the statement does not name it")
+        return "Every file that must be there is there, and none is there that nothing lists."
 
     def steps() -> list[Step]:
         has_erasures = bool(matching(case.files.names, ERASURES))
@@ -177,6 +175,7 @@ def verify_folder(listed: Callable[[], Files], given: Given) -> Report:
             ("trust", check_trust),
             *_STATED,
             *([("erasures", check_erasures)] if has_erasures else []),
+            *([("retention", check_retention)] if RETENTION in case.files.names else []),
             ("files", files),
             ("digests", check_digests),
             ("leaves", check_leaves),
@@ -247,6 +246,7 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
         *(_STATED if has_manifest else ()),
         ("contents", contents),
         *some(matching(names, ERASURES), ("erasures", check_erasures)),
+        *some(RETENTION in names, ("retention", check_retention)),
         *some(has_manifest, ("digests", check_digests)),
         *some(matching(names, LEAVES), ("leaves", leaves)),
         *some(STANDING in names, ("standing", check_standing)),
@@ -258,6 +258,10 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
         *some(matching(names, RECEIPTS), ("receipts", check_receipts)),
         *some(_has_entries(case), ("proofs", check_proofs)),
         *some(matching(names, SNAPSHOTS), ("snapshots", check_snapshots)),
+        *some(
+            pack.kind == "release" or matching(names, RELEASES) or matching(names, RUNS),
+            ("releases", check_releases),
+        ),
         *some(MEMBER_STANDING in names, ("member-standing", check_member_standing)),
         *some(matching(names, RECORDS), ("records", check_records)),
         *_history(case),

@@ -19,14 +19,19 @@ from pathlib import Path
 from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, sign, verify
 from sayso.attest.keys import PublicKey, SigningKey, parse_public_key
 from sayso.attest.predicates import ERASURE
-from sayso.attest.statements import Rewritten, erasure_statement, parse_statement
+from sayso.attest.statements import (
+    Rewritten,
+    erasure_statement,
+    parse_statement,
+    retention_statement,
+)
 from sayso.errors import InputError, IntegrityError
 from sayso.snapshot.manifest import NAME, Manifest, load_manifest
 from sayso.snapshot.pins import pins_of
 from sayso.tables import flush
 
 FOLDER = "evidence/erasures"
-# Says that retention deleted the records; see `sayso.retention`.
+# Says, signed, that retention deleted the records; see `sayso.retention`.
 EXPIRED_NAME = "evidence/retention.json"
 
 # File -> digest -> digests that took its place.
@@ -81,12 +86,28 @@ def write_note(
         entry=entry,
         files=[Rewritten(name, old, new) for name, (old, new) in files.items()],
     )
+    _write(path, sign(STATEMENT_TYPE, said, key).to_bytes())
+    return path
+
+
+def write_expiry(
+    snapshot: Path, key: SigningKey, *, deleted_us: int, keep: str, reason: str
+) -> None:
+    """Write, durably and signed, that the records of a snapshot are deleted."""
+    manifest = load_manifest(snapshot)
+    said = retention_statement(
+        manifest.digest, pins_of(manifest, {}), deleted_us=deleted_us, keep=keep, reason=reason
+    )
+    _write(snapshot / EXPIRED_NAME, sign(STATEMENT_TYPE, said, key).to_bytes())
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
     made = path.with_name(f".{path.name}.tmp")
-    made.write_bytes(sign(STATEMENT_TYPE, said, key).to_bytes())
+    made.write_bytes(data)
     flush(made)
     made.rename(path)
     flush(path.parent)
-    return path
 
 
 # ---- reading ----------------------------------------------------------------------------

@@ -3,7 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 from sayso.attest.keys import SigningKey
-from sayso.attest.predicates import ERASURE, PACK, PROVENANCE, RELEASE, SNAPSHOT, TRAINING_RUN
+from sayso.attest.predicates import (
+    ERASURE,
+    PACK,
+    PROVENANCE,
+    RELEASE,
+    RETENTION,
+    SNAPSHOT,
+    TRAINING_RUN,
+)
 from sayso.attest.statements import (
     Base,
     Builder,
@@ -15,6 +23,7 @@ from sayso.attest.statements import (
     pack_statement,
     provenance,
     release_statement,
+    retention_statement,
     snapshot_statement,
     training_run_statement,
 )
@@ -56,6 +65,9 @@ STATEMENTS = {
             Rewritten("records/bucket-0007.parquet", ONE, TWO),
             Rewritten("records/bucket-0003.parquet", ONE, None),
         ],
+    ),
+    RETENTION: retention_statement(
+        ZERO, PINS, deleted_us=1_800_000_000_000_000, keep="30 days", reason="audits\nof a month"
     ),
     PACK: pack_statement(ZERO, "member", 1_800_000_000_000_000),
     PROVENANCE: provenance(

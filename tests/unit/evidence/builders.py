@@ -22,6 +22,7 @@ from sayso.attest.statements import (
     StandingRoot,
     erasure_statement,
     provenance,
+    retention_statement,
     snapshot_statement,
 )
 from sayso.canonical import PUBLIC_KEY, canonical_json, commit, encode
@@ -351,6 +352,13 @@ class Town:
         pins = self.pins({})
         said = erasure_statement(sha(self.manifest_bytes), pins, entry=entry, files=files)
         return sign(STATEMENT_TYPE, said, self.key).to_bytes()
+
+    def expiry(self, key: SigningKey | None = None) -> bytes:
+        said = retention_statement(
+            sha(self.manifest_bytes), self.pins({}), deleted_us=AT_US, keep="1095 days",
+            reason="audits",
+        )  # fmt: skip
+        return sign(STATEMENT_TYPE, said, key or self.key).to_bytes()
 
     def receipt(self, proof: bytes | None = None, **facts: Any) -> bytes:
         """The receipt of entry 1: ann said on."""

@@ -22,11 +22,15 @@ from sayso.evidence.verify import verify_pack_bytes, verify_receipt_bytes
 from sayso.log.keys import VerifierKey
 from sayso.log.policy import parse_policy
 from tests.unit.evidence.builders import GIVEN, Town, checked, packed
+from tests.unit.evidence.releases import release_pack
 
 TOWN = Town()
 FOLDER = TOWN.folder
 RECEIPT = TOWN.receipt(TOWN.proof(1))
-PACKS = {"snapshot": TOWN.snapshot_pack(), "member": TOWN.member_pack()}
+PACKS = {
+    "snapshot": TOWN.snapshot_pack(), "member": TOWN.member_pack(),
+    "release": release_pack(TOWN),
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -102,8 +106,29 @@ def test_law_9_flipped_bits_of_another_pack() -> None:
     refused(lambda data: verify_pack_bytes(data, GIVEN), packed(PACKS["member"]), sparse=2)
 
 
+def test_law_9_flipped_bits_of_the_pack_of_a_release() -> None:
+    made = packed(PACKS["release"], "release")
+    refused(lambda data: verify_pack_bytes(data, GIVEN), made, sparse=7)
+
+
 def test_law_9_flipped_bits_of_a_receipt() -> None:
     refused(lambda data: verify_receipt_bytes(data, GIVEN), RECEIPT, sparse=5)
+
+
+KEPT = {name: data for name, data in FOLDER.items() if not name.startswith("records/")}
+
+
+def of_retention(data: bytes) -> Report:
+    return checked({**KEPT, "evidence/retention.json": data}, GIVEN)
+
+
+def test_law_9_flipped_bits_of_what_retention_signed() -> None:
+    refused(of_retention, TOWN.expiry(), sparse=3)
+
+
+@pytest.mark.soak
+def test_law_9_every_flipped_bit_of_what_retention_signed() -> None:
+    refused(of_retention, TOWN.expiry())
 
 
 # The others are flipped in their folder; of what is told, only the pack's signature speaks.
@@ -117,13 +142,15 @@ OWN = [
 
 @pytest.mark.parametrize(("kind", "name"), OWN)
 def test_law_9_flipped_bits_that_the_platform_signed_anew(kind: str, name: str) -> None:
-    refused(in_pack(kind, name), PACKS[kind][name], sparse=3)
+    # A release is followed anew each time: every bit of it is for the soak.
+    refused(in_pack(kind, name), PACKS[kind][name], sparse=61 if kind == "release" else 3)
 
 
 @pytest.mark.soak
 def test_law_9_every_flipped_bit_of_a_receipt_and_of_another_pack() -> None:
     refused(lambda data: verify_receipt_bytes(data, GIVEN), RECEIPT)
     refused(lambda data: verify_pack_bytes(data, GIVEN), packed(PACKS["member"]))
+    refused(lambda data: verify_pack_bytes(data, GIVEN), packed(PACKS["release"], "release"))
 
 
 @pytest.mark.soak

@@ -240,7 +240,8 @@ def test_a_statement_about_another_manifest_is_refused() -> None:
         files = {**TOWN.folder, f"evidence/{name}.json": other.folder[f"evidence/{name}.json"]}
         assert failed(checked(files))[0] == "statement"
     lone = Town(siblings=())
-    assert checked(lone.folder).is_sound
+    bare = {name: data for name, data in lone.folder.items() if name != "evidence/build.json"}
+    assert checked(bare).is_sound
     files = {**lone.folder, "evidence/attest.pem": OTHER.public.to_pem()}
     assert "another, " in checked(files).checks[1].words
 
@@ -345,15 +346,33 @@ def test_erasures_may_be_done_in_any_order() -> None:
 
 
 def test_records_that_retention_deleted() -> None:
-    note = canonical_json({"deleted_us": AT_US, "keep": "1095 days", "reason": "audits"})
-    files = {**TOWN.folder, "evidence/retention.json": note}
+    files = {**TOWN.folder, "evidence/retention.json": TOWN.expiry()}
     assert "retention says that it was deleted" in failed(checked(files))[1]
     files = {name: data for name, data in files.items() if not name.startswith("records/")}
     report = checked(files)
     assert report.is_sound
     gone = report.checks[names(report).index("digests")]
     assert gone.outcome is Outcome.NOT_MADE
-    assert "nobody signed" in gone.words
+    assert "as the signed note says" in gone.words
+    said = report.checks[names(report).index("retention")]
+    assert "kept for 1095 days: signed by key" in said.words
+
+
+def test_a_note_of_retention_that_nobody_trusted_signed() -> None:
+    kept = {name: data for name, data in TOWN.folder.items() if not name.startswith("records/")}
+    note = "evidence/retention.json"
+    bare = canonical_json({"deleted_us": AT_US, "keep": "1095 days", "reason": "audits"})
+    assert failed(checked({**kept, note: bare}))[0] == "retention"
+    assert failed(checked({**kept, note: TOWN.expiry(OTHER)}))[0] == "retention"
+    foreign = Town(records=2).expiry()
+    assert "no note about this snapshot" in failed(checked({**kept, note: foreign}))[1]
+    other = TOWN.erasure(Rewritten(BUCKET, ONE, None))
+    assert "no note about this snapshot" in failed(checked({**kept, note: other}))[1]
+
+
+def test_circumstances_that_the_statement_does_not_name() -> None:
+    files = Town(siblings=("policy", "attest.pem")).folder
+    assert "the statement does not name it" in failed(checked(files))[1]
 
 
 # ---- where things lie -------------------------------------------------------------------
