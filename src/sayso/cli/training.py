@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -25,6 +26,7 @@ from sayso.training import (
     release,
     train,
 )
+from sayso.training.merge import Merge
 from sayso.training.permit import MAX_AGE
 from sayso.training.plan import COUNTS
 
@@ -39,7 +41,8 @@ LINE_SECONDS = 10.0
 @click.option("--shards", type=int, default=4, show_default=True, help="Of each country, 2 ** n.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="How often a shard is read.")
 @click.option("--steps", type=int, default=0, help="At most so many steps for a shard.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the shared frozen half.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the half A.")
+@click.option("--free-a", is_flag=True, help="Let each adapter learn its half A too.")
 @click.option(
     "--max-age", type=int, default=MAX_AGE.days, show_default=True, metavar="DAYS",
     help="Refuse a snapshot that is older.",
@@ -47,10 +50,13 @@ LINE_SECONDS = 10.0
 @shared_options
 def train_(
     shared: Shared, *, snapshot: Path, out: Path, base: Path | None, shards: int, epochs: int,
-    steps: int, seed: int, max_age: int,
+    steps: int, seed: int, free_a: bool, max_age: int,
 ) -> None:  # fmt: skip
     """Train one adapter for each shard of a snapshot, under a permit."""
-    recipe = Recipe(shards=shards, epochs=epochs, steps=steps, seed=seed)
+    recipe = Recipe(
+        shards=shards, epochs=epochs, steps=steps, seed=seed,
+        half_a="free" if free_a else "frozen",
+    )  # fmt: skip
     order = Order(snapshot, out, recipe, base, max_age=timedelta(days=max_age))
     with opened(shared) as workspace, shown_steps() as tell:
         done = train(workspace, order, tell)
@@ -115,18 +121,24 @@ def shown_steps() -> Iterator[Callable[[Told], None]]:
 @click.option("--base", type=FILE, help="Where the base stands [default: the workspace].")
 @click.option("--content", type=FILE, help="Records as they are now; what is gone was deleted.")
 @click.option("--leave-out", is_flag=True, help="Leave out adapters that may not be served.")
+@click.option(
+    "--merge", type=click.Choice(get_args(Merge)), default="mean", show_default=True,
+    help="Of halves that share one A, or of whole adapters side by side.",
+)  # fmt: skip
 @shared_options
 def release_(
     shared: Shared, *, run: Path, out: Path, base: Path | None, content: Path | None,
-    leave_out: bool,
+    leave_out: bool, merge: Merge,
 ) -> None:  # fmt: skip
     """Merge the adapters of a run that may be served into a release."""
     with opened(shared) as workspace:
-        done = release(workspace, run, out, base=base, content=content, leave_out=leave_out)
+        done = release(
+            workspace, run, out, base=base, content=content, leave_out=leave_out, merge=merge
+        )
     left = [f"  left out {name}: {', '.join(why)}" for name, why in done.left_out.items()]
     text = (
-        f"release '{done.path}': base and the mean of {len(done.release.adapters)} adapters; "
-        f"entry {done.entry}"
+        f"release '{done.path}': base and the mean of {len(done.release.adapters)} adapters "
+        f"(by {merge}, rank {done.release.rank}); entry {done.entry}"
     )
     emit(
         shared,
@@ -135,6 +147,8 @@ def release_(
             "release": done.release.digest,
             "entry": done.entry,
             "adapters": list(done.release.adapters),
+            "merge": merge,
+            "rank": done.release.rank,
             "left_out": {name: list(why) for name, why in done.left_out.items()},
             "spared": done.spared,
         },

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sayso.attest.dsse import STATEMENT_TYPE, sign
-from sayso.attest.statements import Base, Pins, release_statement
+from sayso.attest.statements import Base, Pins, release_statement, verify_statement
 from sayso.canonical import canonical_json, parse_canonical
 from sayso.decision.states import microseconds
 from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
@@ -32,7 +32,7 @@ from sayso.rulebook.in_force import in_force
 from sayso.snapshot.folder import clear
 from sayso.training.environment import prepare_torch
 from sayso.training.foundation import digests_of, verify_base
-from sayso.training.merge import mean_of, merge_into
+from sayso.training.merge import Merge, mean_of, merge_into, rank_of
 from sayso.training.objections import closed_countries
 from sayso.training.places import RELEASES, note_place
 from sayso.training.run import BASES
@@ -63,6 +63,7 @@ class Release(BaseModel):
 
     Attributes:
         run: Digest of the run whose adapters they are.
+        merge: How their mean was taken; `rank` is that of what was added.
         adapters: Shard -> SHA-256 of its weights; all that went in, and no other.
         files: Path below `model/` -> SHA-256.
     """
@@ -73,7 +74,8 @@ class Release(BaseModel):
     purpose: str
     base: BasePin
     run: Sha256
-    merge: Literal["mean"] = "mean"
+    merge: Merge
+    rank: int = Field(ge=1)
     adapters: dict[str, Sha256]
     files: dict[str, Sha256]
 
@@ -116,6 +118,7 @@ def release(
     base: Path | None = None,
     content: Path | None = None,
     leave_out: bool = False,
+    merge: Merge = "mean",
 ) -> Released:
     """Merge the adapters of a run into a release.
 
@@ -126,9 +129,11 @@ def release(
         base: Where the base stands; None where it is the project's own.
         content: Records as they are now; None: as in the snapshot.
         leave_out: Leave out adapters that may not be served; else one of them refuses all.
+        merge: `mean`, for adapters of one frozen half A; or `concatenation`, for all.
 
     Raises:
-        InputError: There is no finished run, its snapshot is gone, or nothing may be served.
+        InputError: There is no finished run, its snapshot is gone, nothing may be served, or
+            the adapters have no mean of this kind.
         IntegrityError: Weights, base or snapshot differ from what was signed.
         RefusedError: An adapter may not be served.
         UnavailableError: The ledger did not answer, or the extra `train` is not installed.
@@ -146,7 +151,7 @@ def release(
         )
     names = tuple(name for name in run.shards if name not in refused)
     prepare_torch("cpu")
-    deltas = mean_of(run_folder, run, names)
+    deltas = mean_of(run_folder, run, names, merge)
     foundation = verify_base(base or _own(workspace, run.base), run.base)
     made = out / f".{run.digest[:_DIGITS]}.partial"
     made.mkdir(parents=True, exist_ok=True)
@@ -157,6 +162,8 @@ def release(
         purpose=run.purpose,
         base=run.base,
         run=run.digest,
+        merge=merge,
+        rank=rank_of(run, len(names), merge),
         adapters={name: run.shards[name].adapter for name in names},
         files=digests_of(made / MODEL),
     )
@@ -207,7 +214,7 @@ def _state(workspace: Workspace, made: Path, found: Release, standing: Standing)
     adapters = {f"{ADAPTERS}/{name}/{WEIGHTS}": one for name, one in found.adapters.items()}
     subjects = {f"{MODEL}/{name}": one for name, one in found.files.items()}
     stated = release_statement(
-        subjects | {NAME: found.digest}, pins, base=pinned, adapters=adapters
+        subjects | {NAME: found.digest}, pins, base=pinned, adapters=adapters, merge=found.merge
     )
     envelope = sign(STATEMENT_TYPE, stated, workspace.trust.key)
     write_whole(made / STATEMENT, envelope.to_bytes())
@@ -248,20 +255,39 @@ def verify_release(folder: Path) -> Release:
 
 
 def open_release(workspace: Workspace, folder: Path) -> Release:
-    """Return a release that may be served now: its weights compared, its countries asked about.
+    """Return a release that may be served now.
 
+    Its weights are compared with what this workspace signed, and its countries asked about.
     Cheap enough to be asked again for every answer: holds are looked up, records are not;
     `sayso forget --pending` looks at records.
 
     Raises:
         InputError: There is no release.
-        IntegrityError: A file differs.
+        IntegrityError: A file differs, or this workspace signed another or none.
         RefusedError: A hold stands over one of its countries, or it was sealed.
         UnavailableError: The ledger did not answer.
     """
     found = verify_release(folder)
+    _verify_signed(workspace, folder, found)
     check_served(workspace, found)
     return found
+
+
+def _verify_signed(workspace: Workspace, folder: Path, found: Release) -> None:
+    """Compare a release with its statement, and with its entry of the ledger."""
+    path = folder / STATEMENT
+    try:
+        said = verify_statement(path.read_bytes(), [workspace.trust.key.public])
+    except (OSError, InputError):
+        raise IntegrityError(
+            f"the release in '{folder}' has no statement", hint="release again"
+        ) from None
+    entry = workspace.ledger.latest(ENTRY, workspace.ledger.size(), release=found.digest)
+    subjects = {f"{MODEL}/{name}": one for name, one in found.files.items()}
+    if entry is None or said.subjects != subjects | {NAME: found.digest}:
+        raise IntegrityError(
+            f"this workspace did not sign the release in '{folder}'", hint="release again"
+        )
 
 
 def check_served(workspace: Workspace, found: Release) -> None:

@@ -397,7 +397,7 @@ def run_statement(manifest: Manifest, run: Run, source: str) -> bytes:
     """Return the statement of a run; `source` is the digest of `evidence/source.json`."""
     adapters = {f"{ADAPTERS}/{name}/{WEIGHTS}": one.adapter for name, one in run.shards.items()}
     shards = [
-        StatedShard(name, bytes.fromhex(one.root), f"{ADAPTERS}/{name}/{WEIGHTS}")
+        StatedShard(name, bytes.fromhex(one.root), f"{ADAPTERS}/{name}/{WEIGHTS}", one.environment)
         for name, one in run.shards.items()
     ]
     return training_run_statement(
@@ -408,4 +408,5 @@ def run_statement(manifest: Manifest, run: Run, source: str) -> bytes:
         recipe=run.recipe.digest,
         seed=run.recipe.seed,
         shards=shards,
+        environments=run.environments,
     )
