@@ -188,7 +188,8 @@ def forget_(
             "deleted": dict(done.deleted),
             "dispositions": [asdict(one) for one in done.dispositions],
             "trained": _told(done.trained) if done.trained else None,
-            "proved": done.proved,
+            "proved": done.proof.equal if done.proof else None,
+            "unproved": list(done.proof.unproved) if done.proof else [],
         },
         _forgotten_text(done),
     )
@@ -207,8 +208,13 @@ def _forgotten_text(done: Forgotten) -> str:
         ),
     ]
     lines += [_line(done.trained)] if done.trained else ["learn again later: add --out"]
-    if done.proved is not None:
-        lines.append(f"{done.proved} files equal those of a run that never had them")
+    if done.proof is not None:
+        lines.append(f"{done.proof.equal} files equal those of a run that never had them")
+    if done.proof is not None and done.proof.unproved:
+        lines.append(
+            f"{len(done.proof.unproved)} shards were not compared: learned in another "
+            f"environment, or closed now: {', '.join(done.proof.unproved)}"
+        )
     lines.append("this reaches neither the base nor copies that others hold")
     return "\n".join(lines)
 

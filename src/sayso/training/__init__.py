@@ -13,8 +13,9 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from sayso.errors import UnavailableError
+from sayso.training.dispositions import Disposition
 from sayso.training.follow import FollowedRun, Outcome, follow, training_entries
-from sayso.training.forget import Disposition, Forgotten, forget
+from sayso.training.forget import Forgotten, forget
 from sayso.training.forget import Request as ForgetRequest
 from sayso.training.permit import Permit, StoppedError
 from sayso.training.plan import Cost, Plan, plan, plot

@@ -152,7 +152,7 @@ def fit(
         renew(step)
         for group in optimiser.param_groups:
             group["lr"] = rate * (1 - step / total)
-        ids, seen, labels = (part.to(base.device) for part in _tensors(torch, batch))
+        ids, seen, labels = (part.to(base.device) for part in tensors_of(torch, batch))
         loss = model(input_ids=ids, attention_mask=seen, labels=labels, use_cache=False).loss
         loss.backward()
         optimiser.step()
@@ -169,7 +169,7 @@ def _batches(blocks: Sequence[Sequence[int]], recipe: Recipe) -> Iterator[Sequen
         yield from (blocks[at : at + size] for at in range(0, len(blocks), size))
 
 
-def _tensors(torch: Any, batch: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
+def tensors_of(torch: Any, batch: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
     """Return ids, what is seen and what is asked for, each of shape (blocks, tokens)."""
     shape = (len(batch), max(map(len, batch)))
     ids = torch.zeros(shape, dtype=torch.long)

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,10 +31,10 @@ from sayso.rulebook.civil import TZDATA_VERSION
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot.folder import clear
 from sayso.training.environment import prepare_torch
-from sayso.training.foundation import digests_of, verify_base
+from sayso.training.foundation import digests_of, find_base
 from sayso.training.merge import Merge, mean_of, merge_into, rank_of
 from sayso.training.objections import closed_countries
-from sayso.training.places import RELEASES, note_place
+from sayso.training.places import RELEASES, begun, note_place
 from sayso.training.run import BASES
 from sayso.training.runs import (
     ADAPTERS,
@@ -47,7 +47,7 @@ from sayso.training.runs import (
     write_whole,
 )
 from sayso.training.sealing import need_unsealed
-from sayso.training.servable import Standing, standing_of
+from sayso.training.servable import Standing, load_dropped, standing_of
 from sayso.workspace import Workspace
 
 ENTRY, DISPOSITION = "release", "disposition"
@@ -152,9 +152,19 @@ def release(
     names = tuple(name for name in run.shards if name not in refused)
     prepare_torch("cpu")
     deltas = mean_of(run_folder, run, names, merge)
-    foundation = verify_base(base or _own(workspace, run.base), run.base)
+    foundation = find_base(workspace.path / BASES, run.base, base)
     made = out / f".{run.digest[:_DIGITS]}.partial"
     made.mkdir(parents=True, exist_ok=True)
+    with begun(workspace.path, made):
+        return _make(workspace, run_folder, made, foundation, deltas, standing, names, merge)
+
+
+def _make(
+    workspace: Workspace, run_folder: Path, made: Path, foundation: Path,
+    deltas: Mapping[str, Any], standing: Standing, names: tuple[str, ...], merge: Merge,
+) -> Released:  # fmt: skip
+    """Write a release, have it signed, and give it its name."""
+    run = standing.run
     clear(made)
     (made / MODEL).mkdir()
     merge_into(foundation, deltas, made / MODEL)
@@ -169,19 +179,14 @@ def release(
     )
     write_whole(made / NAME, found.to_bytes())
     entry = _state(workspace, made, found, standing)
-    place = out / found.digest[:_DIGITS]
+    if gone := sorted(load_dropped(run_folder).shards & set(names)):
+        # Forgotten while this was merged: the ledger may say so of this release, or not yet.
+        clear(made)
+        raise RefusedError(f"'{gone[0]}' was dropped just now", hint="release again")
+    place = made.with_name(found.digest[:_DIGITS])
     _place(made, place, found)
     note_place(workspace.path, RELEASES, found.digest, place)
-    return Released(place, found, entry, refused, standing.spared_records(names))
-
-
-def _own(workspace: Workspace, pin: BasePin) -> Path:
-    for place in sorted((workspace.path / BASES).glob("[0-9a-f]*")):
-        try:
-            return verify_base(place, pin)
-        except IntegrityError:
-            continue
-    raise InputError(f"the base '{pin.name}' is not in the workspace", hint="add --base")
+    return Released(place, found, entry, standing.refused, standing.spared_records(names))
 
 
 def _place(made: Path, place: Path, found: Release) -> None:

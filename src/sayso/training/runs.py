@@ -8,7 +8,8 @@ run alone (its snapshot, its instants, its signature) stands in `evidence/`.
     adapters/<shard>/adapter.safetensors  the weights
     adapters/<shard>/adapter.json         their settings
     adapters/<shard>/leaves.bin           tag and digest of every record, in order
-    evidence/                           source.json, statement.json, attest.pem, dropped.json
+    evidence/                           source.json, statement.json, attest.pem, and since a
+                                        forgetting dropped.json, deleted.json
 """
 
 import hashlib
@@ -29,6 +30,7 @@ ADAPTERS, EVIDENCE = "adapters", "evidence"
 WEIGHTS, SETTINGS, LEAVES = "adapter.safetensors", "adapter.json", "leaves.bin"
 SHARD_FILES = (WEIGHTS, SETTINGS, LEAVES)
 SOURCE, DROPPED = f"{EVIDENCE}/source.json", f"{EVIDENCE}/dropped.json"
+DELETED = f"{EVIDENCE}/deleted.json"
 STATEMENT, PUBLIC_KEY = f"{EVIDENCE}/statement.json", f"{EVIDENCE}/attest.pem"
 SEALED = "SEALED"
 
