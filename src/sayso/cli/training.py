@@ -28,7 +28,7 @@ from sayso.training import (
 )
 from sayso.training.merge import Merge
 from sayso.training.permit import MAX_AGE
-from sayso.training.plan import COUNTS
+from sayso.training.plan import COUNTS, load_measured
 
 # Off a terminal a line is printed for each shard, and after so long within one.
 LINE_SECONDS = 10.0
@@ -89,14 +89,15 @@ def _line(done: Trained) -> str:
 def shown_steps() -> Iterator[Callable[[Told], None]]:
     """Show shard, loss and time left on stderr."""
     console, begun = Console(stderr=True), time.monotonic()
+    first: tuple[float, float] | None = None
 
     def text(told: Told) -> str:
-        gone = time.monotonic() - begun
-        left = gone * (1 - told.part) / told.part if told.part else 0.0
-        return (
-            f"{told.shard}: step {told.step} of {told.steps}, loss {told.loss:.3f}, "
-            f"{left:.0f} s left"
-        )
+        nonlocal first
+        # What was there before, and what it took to begin, say nothing of what is left.
+        first = first or (time.monotonic(), told.part)
+        gone, done = time.monotonic() - first[0], told.part - first[1]
+        left = f"{gone * (1 - told.part) / done:.0f} s left" if done > 0 else "begun"
+        return f"{told.shard}: step {told.step} of {told.steps}, loss {told.loss:.3f}, {left}"
 
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn())
@@ -224,14 +225,16 @@ def _forgotten_text(done: Forgotten) -> str:
 @click.option("--withdrawals", type=int, default=100, show_default=True, help="In one batch.")
 @click.option("--shards", "counts", type=int, multiple=True, help="A count to look at; repeatable.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="How often a shard is read.")
+@click.option("--measured", type=FILE, help="JSON: adapters merged -> perplexity measured.")
 @click.option("--plot", "picture", type=FILE, help="Write an SVG here.")
 @shared_options
 def plan_(
     shared: Shared, *, snapshot: Path, withdrawals: int, counts: tuple[int, ...], epochs: int,
-    picture: Path | None,
+    measured: Path | None, picture: Path | None,
 ) -> None:  # fmt: skip
     """Say what a number of shards costs when so many members withdraw in one batch."""
-    found = plan(snapshot, withdrawals, counts or COUNTS, Recipe(epochs=epochs))
+    known = load_measured(measured) if measured else {}
+    found = plan(snapshot, withdrawals, counts or COUNTS, Recipe(epochs=epochs), known)
     if picture is not None:
         picture.write_text(plot(found), encoding="utf-8")
     lines = [

@@ -18,9 +18,8 @@ from sayso.training.runs import SEALED
 from sayso.workspace import Workspace
 from tests.unit.training.lab import (
     RECIPE,
-    build,
-    content_rows,
     country_of,
+    few_rows,
     make_lab,
     run,
     small_base,
@@ -29,7 +28,6 @@ from tests.unit.training.lab import (
 pytest.importorskip("torch", reason="sayso[train] is not installed")
 pytest.importorskip("peft", reason="sayso[train] is not installed")
 
-FEW = [f"m{n}" for n in range(6)]
 LOUD = RECIPE.model_copy(update={"shards": 1, "rank": 8, "alpha": 32, "epochs": 30})
 QUIET = Planting(canaries=1, repeats=1, candidates=8)
 JANUARY = Dated(datetime(2026, 1, 1, tzinfo=UTC))
@@ -37,19 +35,17 @@ JANUARY = Dated(datetime(2026, 1, 1, tzinfo=UTC))
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Workspace]:
-    made = make_lab(tmp_path)
-    rows = [row for row in content_rows() if row["member_id"] in FEW]
-    build(made, tmp_path, "few", rows)
+    made = make_lab(tmp_path, rows=few_rows())
     yield made
     made.close()
 
 
 def trained(lab: Workspace, tmp_path: Path) -> Trained:
-    return run(lab, tmp_path / "few", tmp_path / "run", RECIPE.model_copy(update={"shards": 1}))
+    return run(lab, tmp_path / "first", tmp_path / "run", RECIPE.model_copy(update={"shards": 1}))
 
 
 def test_planted_codes_are_told_until_they_are_forgotten(lab: Workspace, tmp_path: Path) -> None:
-    done = run(lab, tmp_path / "few", tmp_path / "run", LOUD)
+    done = run(lab, tmp_path / "first", tmp_path / "run", LOUD)
     before = digests_of(done.path)
     planting = Planting(canaries=1, repeats=16, candidates=256, shard="BR-0000-of-0001")
 
