@@ -95,6 +95,10 @@ def test_from_training_to_forgetting(folder: Path) -> None:
         "forget", folder / "run", "--member", "m4", "--out", folder / "after", "--prove",
         "--by", "privacy officer", *base, *ws,
     )  # fmt: skip
+    audited = sayso(
+        "audit", folder / "after", "--out", folder / "audit", "--canaries", "1", "--repeats", "2",
+        "--candidates", "16", *base, *ws,
+    )  # fmt: skip
     unsaid = sayso("forget", folder / "after", *ws)
 
     assert released.code == 0, released.err
@@ -103,4 +107,12 @@ def test_from_training_to_forgetting(folder: Path) -> None:
     assert len(forgotten.value["shards"]) == 1
     assert forgotten.value["proved"] > 0
     assert [one["what"] for one in forgotten.value["dispositions"]] == ["forgotten", "forgotten"]
+    assert audited.code == 0, audited.err
+    assert audited.value["same_scores"]
+    assert len(audited.value["measured"]) == 7
+    assert {path.name for path in (folder / "audit").iterdir()} == {
+        "report.html", "report.json", "deleted.json",
+    }  # fmt: skip
+    page = (folder / "audit" / "report.html").read_text(encoding="utf-8")
+    assert "an alarm and never proof" in page
     assert unsaid.code == 2

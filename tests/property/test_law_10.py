@@ -10,6 +10,7 @@ from sayso.training.runs import ADAPTERS, SHARD_FILES
 from sayso.workspace import Workspace
 from tests.unit.training.lab import (
     MEMBERS,
+    RECIPE,
     build,
     content_rows,
     country_of,
@@ -21,6 +22,9 @@ from tests.unit.training.lab import (
 
 pytest.importorskip("torch", reason="sayso[train] is not installed")
 pytest.importorskip("peft", reason="sayso[train] is not installed")
+
+# Sixteen members of one country leave some shard empty now and then; of eight, four never are.
+EIGHT = RECIPE.model_copy(update={"shards": 8})
 
 
 @pytest.fixture
@@ -35,9 +39,9 @@ def victims(seed: int, count: int) -> tuple[str, ...]:
 @pytest.mark.parametrize(("seed", "count"), [(10, 1), (11, 3)])
 def test_law_10(lab: Workspace, tmp_path: Path, seed: int, count: int) -> None:
     gone = victims(seed, count)
-    first = run(lab, tmp_path / "first", tmp_path / "run")
+    first = run(lab, tmp_path / "first", tmp_path / "run", EIGHT)
     without = build(lab, tmp_path, "without", content_rows(without=gone, seed=seed))
-    never = run(lab, without, tmp_path / "never")
+    never = run(lab, without, tmp_path / "never", EIGHT)
     before = learned_files(first.path)
 
     done = forget(
@@ -46,7 +50,7 @@ def test_law_10(lab: Workspace, tmp_path: Path, seed: int, count: int) -> None:
 
     assert done.trained is not None
     shards = first.run.shards
-    assert sum(one.country == "US" for one in shards.values()) == 4
+    assert sum(one.country == "US" for one in shards.values()) >= 4
     # Every file that learning made, in every shard, and the run file itself.
     assert learned_files(done.trained.path) == learned_files(never.path)
     assert done.trained.run == never.run
@@ -75,7 +79,9 @@ def test_forgetting_proves_itself(lab: Workspace, tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert done.trained is not None
-    assert done.proved == len(learned_files(done.trained.path))
+    assert done.proof is not None
+    assert done.proof.equal == len(learned_files(done.trained.path))
+    assert done.proof.unproved == ()
     assert [one.why for one in done.dispositions] == [("MEMBER_ERASED",)]
     assert all(name.startswith(country_of(7)) for name in done.shards)
 

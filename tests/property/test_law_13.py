@@ -32,6 +32,7 @@ from tests.unit.training.lab import (
     build,
     content_rows,
     country_of,
+    few_rows,
     make_lab,
     member_rows,
     run,
@@ -169,6 +170,21 @@ def test_the_stricter_of_two_withdrawals_counts(lab: Workspace, tmp_path: Path) 
     assert {why for found in standing.pending.values() for why in found.values()} == {
         ("CHOSEN_OFF",)
     }
+
+
+def test_the_rule_at_the_training_counts_though_it_is_another_at_the_off(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, rows=few_rows(), future_runs="forget")
+    done = run(lab, tmp_path / "first", tmp_path / "run")
+    files = lab.draft_files()
+    lab.publish({n: text.replace("forget", "future-runs") for n, text in files.items()})
+    lab.choose("m1", "off")
+
+    standing = standing_of(lab, done.path)
+
+    assert {why for found in standing.pending.values() for why in found.values()} == {
+        ("CHOSEN_OFF",)
+    }
+    lab.close()
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ def check_predicate(kind: str, predicate: object, subjects: Mapping[str, str]) -
         # One adapter that learned from several shards could not let go of one.
         if sorted(one["adapter"] for one in checked["shards"]) != sorted(subjects):
             raise IntegrityError("the statement's adapters and shards are not one to one")
+        used = {one["environment"]["sha256"] for one in checked["shards"]}
+        if sorted(used) != [one["digest"]["sha256"] for one in checked["environments"]]:
+            raise IntegrityError("the statement's environments are not those of its shards")
     elif kind == ERASURE and any(one["before"] == one["after"] for one in checked["files"]):
         raise IntegrityError("the statement names a file that did not change")
 
@@ -122,7 +125,11 @@ PREDICATES: Mapping[str, Shape] = {
             "base": _BASE,
             "recipe": fields({"digest": _DIGEST}),
             "seed": number,
-            "shards": list_of(fields({"name": line, "root": sha256, "adapter": line}), least=1),
+            "shards": list_of(
+                fields({"name": line, "root": sha256, "adapter": line, "environment": _DIGEST}),
+                least=1,
+            ),
+            "environments": list_of(fields({"digest": _DIGEST, "values": map_of(line)}), least=1),
         }
     ),
     RELEASE: fields(
@@ -130,7 +137,7 @@ PREDICATES: Mapping[str, Shape] = {
             **_PINS,
             "base": _BASE,
             "adapters": list_of(NAMED, least=1),
-            "merge": word("mean"),
+            "merge": word("mean", "concatenation"),
         }
     ),
     ERASURE: fields(

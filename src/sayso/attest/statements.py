@@ -126,11 +126,13 @@ class Shard:
     Attributes:
         root: Merkle root (32 bytes) over the records of the shard.
         adapter: Name of the subject that learned from it, and from nothing else.
+        environment: SHA-256 (hex) of the environment in which it learned.
     """
 
     name: str
     root: bytes
     adapter: str
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ def training_run_statement(
     recipe: str,
     seed: int,
     shards: Sequence[Shard],
+    environments: Mapping[str, Mapping[str, str]],
 ) -> bytes:
     """Say that each adapter learned from one shard of a snapshot, on a base.
 
@@ -221,11 +224,13 @@ def training_run_statement(
         recipe: SHA-256 (hex) of the canonical settings of the training.
         seed: What all randomness of the training comes from.
         shards: One for each adapter.
+        environments: SHA-256 (hex) -> what stands in it. The same bytes are claimed only
+            where these are the same.
 
     Raises:
         InputError: A value has another shape.
-        IntegrityError: The shards and the adapters are not one to one, or the checkpoint does
-            not cover what the pins name.
+        IntegrityError: The shards and the adapters are not one to one, a shard's environment
+            is not told, or the checkpoint does not cover what the pins name.
     """
     predicate = pins.to_json() | {
         "snapshot": {"digest": _digest(snapshot)},
@@ -233,14 +238,25 @@ def training_run_statement(
         "recipe": {"digest": _digest(recipe)},
         "seed": seed,
         "shards": [
-            {"name": one.name, "root": one.root.hex(), "adapter": one.adapter}
+            {
+                "name": one.name,
+                "root": one.root.hex(),
+                "adapter": one.adapter,
+                "environment": _digest(one.environment),
+            }
             for one in sorted(shards, key=lambda shard: shard.name)
+        ],
+        "environments": [
+            {"digest": _digest(one), "values": dict(environments[one])}
+            for one in sorted(environments)
         ],
     }
     return statement(adapters, TRAINING_RUN, predicate)
 
 
-def release_statement(release: Digests, pins: Pins, *, base: Base, adapters: Digests) -> bytes:
+def release_statement(
+    release: Digests, pins: Pins, *, base: Base, adapters: Digests, merge: str
+) -> bytes:
     """Say that a release is a base plus the exact mean of a set of adapters.
 
     Args:
@@ -248,13 +264,14 @@ def release_statement(release: Digests, pins: Pins, *, base: Base, adapters: Dig
         pins: At which instant it was looked whether each adapter may be served.
         base: What the adapters stand on.
         adapters: All that went into it, and no other: file name -> SHA-256.
+        merge: How the mean was taken: `mean` of the halves B, or `concatenation`.
 
     Raises:
         InputError: A value has another shape.
         IntegrityError: The checkpoint does not cover what the pins name.
     """
     predicate = pins.to_json() | {
-        "base": _base(base), "adapters": _named(adapters), "merge": "mean",
+        "base": _base(base), "adapters": _named(adapters), "merge": merge,
     }  # fmt: skip
     return statement(release, RELEASE, predicate)
 

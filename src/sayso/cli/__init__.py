@@ -18,6 +18,7 @@ from typing import NoReturn
 import click
 
 from sayso.cli import (
+    audit,
     content,
     demo,
     erasure,
@@ -68,6 +69,7 @@ for _room in (
     members,
     snapshots,
     training,
+    audit,
     log,
     trace,
     pack,

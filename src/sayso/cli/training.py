@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -25,8 +26,9 @@ from sayso.training import (
     release,
     train,
 )
+from sayso.training.merge import Merge
 from sayso.training.permit import MAX_AGE
-from sayso.training.plan import COUNTS
+from sayso.training.plan import COUNTS, load_measured
 
 # Off a terminal a line is printed for each shard, and after so long within one.
 LINE_SECONDS = 10.0
@@ -39,7 +41,8 @@ LINE_SECONDS = 10.0
 @click.option("--shards", type=int, default=4, show_default=True, help="Of each country, 2 ** n.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="How often a shard is read.")
 @click.option("--steps", type=int, default=0, help="At most so many steps for a shard.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the shared frozen half.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the half A.")
+@click.option("--free-a", is_flag=True, help="Let each adapter learn its half A too.")
 @click.option(
     "--max-age", type=int, default=MAX_AGE.days, show_default=True, metavar="DAYS",
     help="Refuse a snapshot that is older.",
@@ -47,10 +50,13 @@ LINE_SECONDS = 10.0
 @shared_options
 def train_(
     shared: Shared, *, snapshot: Path, out: Path, base: Path | None, shards: int, epochs: int,
-    steps: int, seed: int, max_age: int,
+    steps: int, seed: int, free_a: bool, max_age: int,
 ) -> None:  # fmt: skip
     """Train one adapter for each shard of a snapshot, under a permit."""
-    recipe = Recipe(shards=shards, epochs=epochs, steps=steps, seed=seed)
+    recipe = Recipe(
+        shards=shards, epochs=epochs, steps=steps, seed=seed,
+        half_a="free" if free_a else "frozen",
+    )  # fmt: skip
     order = Order(snapshot, out, recipe, base, max_age=timedelta(days=max_age))
     with opened(shared) as workspace, shown_steps() as tell:
         done = train(workspace, order, tell)
@@ -83,14 +89,15 @@ def _line(done: Trained) -> str:
 def shown_steps() -> Iterator[Callable[[Told], None]]:
     """Show shard, loss and time left on stderr."""
     console, begun = Console(stderr=True), time.monotonic()
+    first: tuple[float, float] | None = None
 
     def text(told: Told) -> str:
-        gone = time.monotonic() - begun
-        left = gone * (1 - told.part) / told.part if told.part else 0.0
-        return (
-            f"{told.shard}: step {told.step} of {told.steps}, loss {told.loss:.3f}, "
-            f"{left:.0f} s left"
-        )
+        nonlocal first
+        # What was there before, and what it took to begin, say nothing of what is left.
+        first = first or (time.monotonic(), told.part)
+        gone, done = time.monotonic() - first[0], told.part - first[1]
+        left = f"{gone * (1 - told.part) / done:.0f} s left" if done > 0 else "begun"
+        return f"{told.shard}: step {told.step} of {told.steps}, loss {told.loss:.3f}, {left}"
 
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn())
@@ -115,18 +122,24 @@ def shown_steps() -> Iterator[Callable[[Told], None]]:
 @click.option("--base", type=FILE, help="Where the base stands [default: the workspace].")
 @click.option("--content", type=FILE, help="Records as they are now; what is gone was deleted.")
 @click.option("--leave-out", is_flag=True, help="Leave out adapters that may not be served.")
+@click.option(
+    "--merge", type=click.Choice(get_args(Merge)), default="mean", show_default=True,
+    help="Of halves that share one A, or of whole adapters side by side.",
+)  # fmt: skip
 @shared_options
 def release_(
     shared: Shared, *, run: Path, out: Path, base: Path | None, content: Path | None,
-    leave_out: bool,
+    leave_out: bool, merge: Merge,
 ) -> None:  # fmt: skip
     """Merge the adapters of a run that may be served into a release."""
     with opened(shared) as workspace:
-        done = release(workspace, run, out, base=base, content=content, leave_out=leave_out)
+        done = release(
+            workspace, run, out, base=base, content=content, leave_out=leave_out, merge=merge
+        )
     left = [f"  left out {name}: {', '.join(why)}" for name, why in done.left_out.items()]
     text = (
-        f"release '{done.path}': base and the mean of {len(done.release.adapters)} adapters; "
-        f"entry {done.entry}"
+        f"release '{done.path}': base and the mean of {len(done.release.adapters)} adapters "
+        f"(by {merge}, rank {done.release.rank}); entry {done.entry}"
     )
     emit(
         shared,
@@ -135,6 +148,8 @@ def release_(
             "release": done.release.digest,
             "entry": done.entry,
             "adapters": list(done.release.adapters),
+            "merge": merge,
+            "rank": done.release.rank,
             "left_out": {name: list(why) for name, why in done.left_out.items()},
             "spared": done.spared,
         },
@@ -174,7 +189,8 @@ def forget_(
             "deleted": dict(done.deleted),
             "dispositions": [asdict(one) for one in done.dispositions],
             "trained": _told(done.trained) if done.trained else None,
-            "proved": done.proved,
+            "proved": done.proof.equal if done.proof else None,
+            "unproved": list(done.proof.unproved) if done.proof else [],
         },
         _forgotten_text(done),
     )
@@ -193,8 +209,13 @@ def _forgotten_text(done: Forgotten) -> str:
         ),
     ]
     lines += [_line(done.trained)] if done.trained else ["learn again later: add --out"]
-    if done.proved is not None:
-        lines.append(f"{done.proved} files equal those of a run that never had them")
+    if done.proof is not None:
+        lines.append(f"{done.proof.equal} files equal those of a run that never had them")
+    if done.proof is not None and done.proof.unproved:
+        lines.append(
+            f"{len(done.proof.unproved)} shards were not compared: learned in another "
+            f"environment, or closed now: {', '.join(done.proof.unproved)}"
+        )
     lines.append("this reaches neither the base nor copies that others hold")
     return "\n".join(lines)
 
@@ -204,14 +225,16 @@ def _forgotten_text(done: Forgotten) -> str:
 @click.option("--withdrawals", type=int, default=100, show_default=True, help="In one batch.")
 @click.option("--shards", "counts", type=int, multiple=True, help="A count to look at; repeatable.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="How often a shard is read.")
+@click.option("--measured", type=FILE, help="JSON: adapters merged -> perplexity measured.")
 @click.option("--plot", "picture", type=FILE, help="Write an SVG here.")
 @shared_options
 def plan_(
     shared: Shared, *, snapshot: Path, withdrawals: int, counts: tuple[int, ...], epochs: int,
-    picture: Path | None,
+    measured: Path | None, picture: Path | None,
 ) -> None:  # fmt: skip
     """Say what a number of shards costs when so many members withdraw in one batch."""
-    found = plan(snapshot, withdrawals, counts or COUNTS, Recipe(epochs=epochs))
+    known = load_measured(measured) if measured else {}
+    found = plan(snapshot, withdrawals, counts or COUNTS, Recipe(epochs=epochs), known)
     if picture is not None:
         picture.write_text(plot(found), encoding="utf-8")
     lines = [

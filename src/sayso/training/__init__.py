@@ -1,8 +1,8 @@
 """Training that stops when told to and forgets when asked.
 
 Promises: `train` gives one adapter for each shard, `release` a base plus the exact mean of
-those that may be served, `forget` the bytes of never having had a member; `Permit` and
-`SaysoCallback` bring the stop to anybody's training loop. The core imports this room without
+those that may be served, `forget` the bytes of never having had a member; `SaysoCallback`
+and `permitted` bring the stop to anybody's `Trainer` or loop. The core imports this room without
 PyTorch; what needs it says "install sayso[train]". Does not decide.
 
 Example:
@@ -13,14 +13,16 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from sayso.errors import UnavailableError
+from sayso.training.dispositions import Disposition
 from sayso.training.follow import FollowedRun, Outcome, follow, training_entries
-from sayso.training.forget import Disposition, Forgotten, forget
+from sayso.training.forget import Forgotten, forget
 from sayso.training.forget import Request as ForgetRequest
 from sayso.training.permit import Permit, StoppedError
 from sayso.training.plan import Cost, Plan, plan, plot
 from sayso.training.release import Release, Released, check_served, open_release, release
 from sayso.training.run import Order, Told, Trained, train
 from sayso.training.runs import Recipe, Run, load_run
+from sayso.training.sealing import permitted
 from sayso.training.servable import Standing, standing_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ __all__ = [
     "forget",
     "load_run",
     "open_release",
+    "permitted",
     "plan",
     "plot",
     "release",

@@ -7,6 +7,8 @@ setting of the trainer swallows. Does not make a trainer's run forgettable: shar
 
 Example:
     >>> permit = Permit.ask(workspace, Path("first"))                   # doctest: +SKIP
+    >>> rows = load_dataset("first").filter(                            # doctest: +SKIP
+    ...     lambda row: row["tag"] not in permit.left_out)
     >>> Trainer(model, arguments, callbacks=[SaysoCallback(permit)])    # doctest: +SKIP
 """
 

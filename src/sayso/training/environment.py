@@ -76,11 +76,11 @@ def fingerprint(device: str) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "device": device,
     }
-    table |= {name.lower(): os.environ.get(name, "") for name in SWITCHES}
+    table |= {name.lower(): os.environ[name] for name in SWITCHES if os.environ.get(name)}
     if device == "cuda":
         table["device"] = torch.cuda.get_device_name()
         table["cuda"] = str(torch.version.cuda)
-        table["cublas"] = os.environ.get(_CUBLAS, "")
+        table["cublas"] = os.environ[_CUBLAS]
     return table
 
 

@@ -12,28 +12,30 @@ disposition for the run and for every release that it touches; delete; learn aga
 over every shard that is the same; where asked, prove it by making the run that never had them.
 """
 
-import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sayso.decision.states import microseconds
-from sayso.errors import InputError, IntegrityError
+from sayso.errors import InputError
 from sayso.rulebook.in_force import in_force
-from sayso.tables import sha256_of
-from sayso.training.foundation import digests_of
-from sayso.training.places import RELEASES, places
-from sayso.training.release import DISPOSITION, MODEL
+from sayso.training.dispositions import Disposition, delete_all, dispose, keep
+from sayso.training.proof import Proof
+from sayso.training.proof import prove as prove_
 from sayso.training.run import Order, Told, Trained, train
-from sayso.training.runs import ADAPTERS, DROPPED, NAME, load_origin, write_whole
+from sayso.training.runs import ADAPTERS, DROPPED, Run, load_origin, write_whole
 from sayso.training.sealing import need_unsealed
-from sayso.training.servable import Dropped, Standing, learned_tags, load_dropped, standing_of
-from sayso.training.shards import bucket_tables
+from sayso.training.servable import (
+    ERASED,
+    Dropped,
+    Standing,
+    learned_tags,
+    load_dropped,
+    standing_of,
+)
+from sayso.training.shards import bucket_tables, shard_name
 from sayso.workspace import Workspace
 
 OFFICER = "officer"
-# Why a shard goes that a forgetting marked before it was killed.
-UNFINISHED = "begun before"
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,6 @@ class Request:
     content: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Disposition:
-    """What became of a run or a release; `what` is `kept`, `sealed` or `forgotten`."""
-
-    entry: int
-    release: str
-    what: str
-    why: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class Forgotten:
     """What a forgetting did.
@@ -75,7 +67,7 @@ class Forgotten:
         records: How many records are not learned from any more.
         deleted: Path -> SHA-256 of every file that was deleted.
         trained: The run that takes the place; None where it was not asked for.
-        proved: Files that equal those of a run that never had them; None: not asked for.
+        proof: What making the run that never had them showed; None where not asked for.
     """
 
     shards: tuple[str, ...]
@@ -83,7 +75,7 @@ class Forgotten:
     deleted: Mapping[str, str]
     dispositions: tuple[Disposition, ...]
     trained: Trained | None = None
-    proved: int | None = None
+    proof: Proof | None = None
 
 
 def forget(
@@ -126,19 +118,18 @@ def forget(
     if fresh:
         # First of all: from here on no release takes these adapters.
         write_whole(run_folder / DROPPED, everything.to_bytes())
-        dispositions += _dispose(workspace, standing, fresh, why, request.by)
-        deleted = _delete(workspace, run_folder, fresh)
+        dispositions += dispose(workspace, standing, fresh, why, request.by)
+        going = Dropped(frozenset(fresh), everything.left_out, everything.without)
+        deleted = delete_all(workspace, standing, run_folder, going)
     if request.pending:
-        dispositions += _keep(workspace, standing, everything.shards, request.by)
+        dispositions += keep(workspace, standing, everything.shards, request.by)
     found = Forgotten(fresh, len(dropped.left_out), deleted, tuple(dispositions))
     if out is None or not everything.shards:
         return found
     order = _order(run_folder, standing, everything, out, base)
     trained = train(workspace, order, tell)
-    proved = _prove(workspace, order, trained, tell) if prove else None
-    return Forgotten(
-        found.shards, found.records, found.deleted, found.dispositions, trained, proved
-    )
+    shown = prove_(workspace, order, trained, standing.countries, tell) if prove else None
+    return replace(found, trained=trained, proof=shown)
 
 
 # ---- what is demanded -------------------------------------------------------------------
@@ -155,13 +146,18 @@ def _demanded(
         raise InputError(f"the run has no shard of '{odd[0]}'", hint=f"it has {sorted(here)}")
     if request.hold:
         countries |= _under(workspace, request.hold, standing, here)
-    tags: dict[bytes, tuple[str, ...]] = {}
-    if request.members:
-        tags |= dict.fromkeys(_tags_of(folder, request.members), (OFFICER,))
-    if request.pending:
-        tags |= {tag: why for found in standing.pending.values() for tag, why in found.items()}
+    asked = _tags_of(folder, run, request.members) if request.members else {}
+    tags: dict[bytes, tuple[str, ...]] = dict.fromkeys(asked, (OFFICER,))
+    # Of who was erased the snapshot holds nothing to learn from again, whatever is asked for.
+    tags |= {
+        tag: why
+        for found in standing.pending.values()
+        for tag, why in found.items()
+        if request.pending or why == (ERASED,)
+    }
     why: dict[str, tuple[str, ...]] = {}
-    taken: set[bytes] = set()
+    # Of a shard that was dropped before, and waits to be learned again, they are left out too.
+    taken = {tag for tag, name in asked.items() if name in standing.dropped}
     for name, one in run.shards.items():
         if one.country in countries:
             why[name] = (f"hold {request.hold}",) if request.hold else (OFFICER,)
@@ -170,7 +166,7 @@ def _demanded(
         if mine:
             why[name] = tuple(sorted({reason for tag in mine for reason in tags[tag]}))
             taken |= mine
-    if request.members and not taken:
+    if request.members and not taken & asked.keys():
         raise InputError(
             "the run learned from no record of this member",
             hint="of an erased member, use --pending",
@@ -195,100 +191,16 @@ def _under(
     return found
 
 
-def _tags_of(folder: Path, members: Collection[str]) -> set[bytes]:
-    """Return the tags of every record of some members in the snapshot of a run."""
+def _tags_of(folder: Path, run: Run, members: Collection[str]) -> dict[bytes, str]:
+    """Return the tag and the shard of every record of some members in the snapshot of a run."""
     snapshot, wanted = Path(load_origin(folder).snapshot), set(members)
-    found: set[bytes] = set()
-    for _, table in bucket_tables(snapshot):
-        rows = table.select(["tag", "member_id"]).to_pylist()
-        found |= {bytes(row["tag"]) for row in rows if row["member_id"] in wanted}
+    found: dict[bytes, str] = {}
+    for bucket, table in bucket_tables(snapshot):
+        for row in table.select(["tag", "member_id", "country"]).to_pylist():
+            if row["member_id"] in wanted:
+                name = shard_name(row["country"], bucket, run.recipe.shards)
+                found[bytes(row["tag"])] = name
     return found
-
-
-# ---- dropping ---------------------------------------------------------------------------
-
-
-def _dispose(
-    workspace: Workspace,
-    standing: Standing,
-    shards: Collection[str],
-    why: Mapping[str, tuple[str, ...]],
-    by: str,
-) -> Iterable[Disposition]:
-    """Append what becomes of the run's shards and of every release that holds them."""
-    run = standing.run
-    found = {reason for name in shards for reason in why.get(name, (UNFINISHED,))}
-    reasons = tuple(sorted(found))
-    yield _append(workspace, run.digest, "", "forgotten", sorted(shards), reasons, by)
-    weights = {run.shards[name].adapter for name in shards}
-    noted = places(workspace.path, RELEASES)
-    gone = {digest for digest, what in _disposed(workspace).items() if what == "forgotten"}
-    for digest, adapters in _releases(workspace).items():
-        hit = sorted(name for name, one in adapters.items() if one in weights)
-        if hit and digest not in gone:
-            # What we cannot reach, we can only seal.
-            reached = digest in noted and noted[digest].is_dir()
-            what = "forgotten" if reached else "sealed"
-            yield _append(workspace, run.digest, digest, what, hit, reasons, by)
-
-
-def _keep(
-    workspace: Workspace, standing: Standing, dropped: Collection[str], by: str
-) -> Iterable[Disposition]:
-    """Append once, for every release with members who chose off since, that it is kept."""
-    run = standing.run
-    spared = {
-        run.shards[name].adapter: name
-        for name, tags in standing.spared.items()
-        if tags and name not in dropped
-    }
-    disposed = _disposed(workspace)
-    for digest, adapters in _releases(workspace).items():
-        hit = sorted(name for name, one in adapters.items() if one in spared)
-        if hit and digest not in disposed:
-            yield _append(workspace, run.digest, digest, "kept", hit, ("future-runs",), by)
-
-
-def _releases(workspace: Workspace) -> dict[str, Mapping[str, str]]:
-    """Return the adapters of every release in the ledger."""
-    entries = workspace.ledger.public("release", workspace.ledger.size())
-    return {entry.payload["release"]: entry.payload["adapters"] for entry in entries}
-
-
-def _disposed(workspace: Workspace) -> dict[str, str]:
-    """Return the last disposition of every release that has one."""
-    entries = workspace.ledger.public(DISPOSITION, workspace.ledger.size())
-    return {entry.payload["release"]: entry.payload["disposition"] for entry in entries}
-
-
-def _append(
-    workspace: Workspace, run: str, release: str, what: str, shards: list[str],
-    why: tuple[str, ...], by: str,
-) -> Disposition:  # fmt: skip
-    payload = {
-        "run": run, "release": release, "disposition": what, "shards": shards,
-        "why": list(why), "by": by,
-    }  # fmt: skip
-    at_us = microseconds(workspace.clock())
-    entry = workspace.ledger.append_public(DISPOSITION, payload, at_us).index
-    return Disposition(entry, release, what, why)
-
-
-def _delete(workspace: Workspace, folder: Path, shards: Collection[str]) -> dict[str, str]:
-    """Delete adapters, what unfinished runs left beside them, and releases; list every file."""
-    gone = {digest for digest, what in _disposed(workspace).items() if what == "forgotten"}
-    noted = places(workspace.path, RELEASES)
-    doomed = [noted[digest] / MODEL for digest in sorted(gone & noted.keys())]
-    doomed += [folder.with_name(f"{folder.name}.partial")]
-    # Last: as long as they stand, the next forgetting knows that this one was not finished.
-    doomed += [folder / ADAPTERS / name for name in shards]
-    deleted: dict[str, str] = {}
-    for place in doomed:
-        if place.is_dir():
-            files = [path for path in sorted(place.rglob("*")) if path.is_file()]
-            deleted |= {str(path): sha256_of((path,)) for path in files}
-            shutil.rmtree(place)
-    return deleted
 
 
 # ---- learning again ---------------------------------------------------------------------
@@ -307,44 +219,10 @@ def _order(
         out=out,
         recipe=run.recipe,
         base=base,
+        pin=run.base,
         left_out=frozenset(left_out),
-        without=dropped.without,
+        without=frozenset(origin.without) | dropped.without,
         taken_from=folder,
         again=frozenset(run.shards[name].country for name in again),
         before=run.digest,
     )
-
-
-def _prove(
-    workspace: Workspace, order: Order, trained: Trained, tell: Callable[[Told], None]
-) -> int:
-    """Make the run that never had them; return how many files are the same.
-
-    Raises:
-        IntegrityError: One differs.
-    """
-    countries = frozenset(one.country for one in trained.run.shards.values())
-    proof = order.out.with_name(f"{order.out.name}.proof")
-    if proof.exists():
-        shutil.rmtree(proof)
-    never = Order(
-        snapshot=order.snapshot, out=proof, recipe=order.recipe, base=order.base,
-        left_out=order.left_out, without=order.without, again=countries, device=order.device,
-    )  # fmt: skip
-    train(workspace, never, tell)
-    try:
-        ours, theirs = _learned_files(order.out), _learned_files(proof)
-    finally:
-        shutil.rmtree(proof)
-    if odd := sorted(name for name in ours.keys() | theirs if ours.get(name) != theirs.get(name)):
-        raise IntegrityError(
-            f"'{odd[0]}' differs from that of a run that never had them",
-            hint="was it trained on another machine? compare the environments in run.json",
-        )
-    return len(ours)
-
-
-def _learned_files(folder: Path) -> dict[str, str]:
-    """Return the digests of all files that learning made."""
-    adapters = {f"{ADAPTERS}/{name}": one for name, one in digests_of(folder / ADAPTERS).items()}
-    return {NAME: sha256_of((folder / NAME,)), **adapters}

@@ -83,6 +83,26 @@ def verify_base(path: Path, pin: BasePin) -> Path:
     return path
 
 
+def find_base(cache: Path, pin: BasePin, given: Path | None) -> Path:
+    """Return the folder of the base that something was learned on.
+
+    Args:
+        cache: Folder of the project's own bases.
+        pin: Which one it is.
+        given: Where it stands; None: in the cache.
+
+    Raises:
+        InputError: It is not in the cache.
+        IntegrityError: What was given is another.
+    """
+    if given is not None:
+        return verify_base(given, pin)
+    for place in sorted(cache.glob("[0-9a-f]*")):
+        if files_digest(digests_of(place)) == pin.sha256:
+            return place
+    raise InputError(f"the base '{pin.name}' is not in the workspace", hint="add --base")
+
+
 def own_base(
     cache: Path, size: Size | None = None, progress: Callable[[str, int], None] | None = None
 ) -> tuple[Path, BasePin]:

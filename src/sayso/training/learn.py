@@ -3,7 +3,8 @@
 Promises: the bytes of an adapter depend on the base, the recipe, the shard's own texts and
 the environment, and on nothing else: no other shard, no order of arrival, no clock, no
 early stopping. The seed is set before the adapter is made, and the half that it draws (A)
-is frozen and so the same in every shard; what learns (B) begins at zero.
+is frozen and so the same in every shard, unless the recipe frees it; the other half (B)
+begins at zero and always learns.
 
 Blocks of tokens are cut from a shard's texts in canonical order; a step is a fixed number of
 blocks; nothing is drawn at random after the seed.
@@ -85,7 +86,8 @@ def learn(base: Loaded, texts: Sequence[str], recipe: Recipe, renew: Renew, tell
     try:
         learning = []
         for name, weight in adapted.named_parameters():
-            weight.requires_grad_("lora_B" in name)
+            free = recipe.half_a == "free" and "lora_A" in name
+            weight.requires_grad_(free or "lora_B" in name)
             learning += [weight] if weight.requires_grad else []
         steps = fit(base, adapted, learning, blocks, recipe, renew, tell)
         state = peft.get_peft_model_state_dict(adapted)
@@ -150,7 +152,7 @@ def fit(
         renew(step)
         for group in optimiser.param_groups:
             group["lr"] = rate * (1 - step / total)
-        ids, seen, labels = (part.to(base.device) for part in _tensors(torch, batch))
+        ids, seen, labels = (part.to(base.device) for part in tensors_of(torch, batch))
         loss = model(input_ids=ids, attention_mask=seen, labels=labels, use_cache=False).loss
         loss.backward()
         optimiser.step()
@@ -167,7 +169,7 @@ def _batches(blocks: Sequence[Sequence[int]], recipe: Recipe) -> Iterator[Sequen
         yield from (blocks[at : at + size] for at in range(0, len(blocks), size))
 
 
-def _tensors(torch: Any, batch: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
+def tensors_of(torch: Any, batch: Sequence[Sequence[int]]) -> tuple[Any, Any, Any]:
     """Return ids, what is seen and what is asked for, each of shape (blocks, tokens)."""
     shape = (len(batch), max(map(len, batch)))
     ids = torch.zeros(shape, dtype=torch.long)

@@ -12,15 +12,14 @@ not stop it: `sayso release` and `sayso forget` look at them.
 
 Example:
     >>> permit = Permit.ask(workspace, Path("first"))          # doctest: +SKIP
-    >>> for batch in permit.steps(batches):                    # doctest: +SKIP
-    ...     learn(batch)
+    >>> permit.renew(0)                                        # doctest: +SKIP
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -39,8 +38,6 @@ from sayso.training.objections import (
     refused_today,
 )
 from sayso.workspace import Workspace
-
-T = TypeVar("T")
 
 # A training set older than this is built again first: most choices and facts are newer.
 MAX_AGE = timedelta(days=30)
@@ -189,12 +186,6 @@ class Permit:
             or self.workspace.clock() - self._looked_at >= LOOK_AGAIN
         ):
             self.look()
-
-    def steps(self, work: Iterable[T]) -> Iterator[T]:
-        """Yield the items of a loop, each after renewing: for loops that have no callbacks."""
-        for step, item in enumerate(work):
-            self.renew(step)
-            yield item
 
     def close(self) -> None:
         """Release the connection."""

@@ -1,17 +1,19 @@
 """Plan: what a number of shards costs when members withdraw.
 
 Promises: arithmetic over one snapshot, by the records that it holds; each withdrawal is of a
-member drawn evenly from all, and all of them are forgotten in one batch. What a number of
-shards does to the quality of a release is not arithmetic: it is `unknown` until it was
-measured on the platform's own texts. Needs no PyTorch, and trains nothing.
+member drawn evenly from all, and all of them are forgotten in one batch. What merging so many
+adapters does to the quality of a release is not arithmetic: it is `unknown` until it was
+measured, and expected between two numbers that were, never beyond. Needs no PyTorch, and
+trains nothing.
 
 Example:
     >>> round(touched_share(1 / 64, 100), 3)
     0.793
 """
 
+import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +49,8 @@ class Cost:
         share: Part of all text that is learned again, expected.
         steps: Of a whole training, on a base that reads bytes; of any other, fewer.
         steps_again: Of learning again, expected.
-        quality: What was measured; `unknown` where nothing was.
+        quality: Perplexity of a release of so many adapters on authors who were kept back, as
+            measured or as expected between two that were; `unknown` elsewhere.
     """
 
     count: int
@@ -79,8 +82,16 @@ def plan(
     withdrawals: int,
     counts: Sequence[int] = COUNTS,
     recipe: Recipe | None = None,
+    measured: Mapping[int, float] | None = None,
 ) -> Plan:
     """Return what each number of shards costs at a number of withdrawals in one batch.
+
+    Args:
+        snapshot: A finished snapshot.
+        withdrawals: Members who withdraw.
+        counts: Numbers of shards to look at.
+        recipe: What decides how many steps a shard takes.
+        measured: Number of adapters merged -> perplexity of that release.
 
     Raises:
         InputError: There is no finished snapshot, it is empty, or a count is no power of two.
@@ -95,7 +106,8 @@ def plan(
     if not members:
         raise InputError("the snapshot holds no records", hint="build another")
     costs = tuple(
-        _cost(count, loads[count], members, withdrawals, recipe or Recipe()) for count in counts
+        _cost(count, loads[count], members, withdrawals, recipe or Recipe(), measured or {})
+        for count in counts
     )
     return Plan(members, withdrawals, costs, loads)
 
@@ -117,8 +129,45 @@ def _loads(snapshot: Path, counts: Iterable[int]) -> dict[int, tuple[Load, ...]]
     }
 
 
+def load_measured(path: Path) -> dict[int, float]:
+    """Return number of adapters merged -> perplexity, from a file of JSON such as `{"4": 31.5}`.
+
+    Raises:
+        InputError: The file cannot be read, or says something else.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+        found = {int(count): float(told) for count, told in value.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        found = {}
+    if not found or not all(count > 0 and 1 <= told < math.inf for count, told in found.items()):
+        raise InputError(
+            f"'{path}' is no measurement",
+            hint='give JSON with numbers of adapters and perplexities: {"1": 30.5, "16": 32.0}',
+        )
+    return found
+
+
+def expected(adapters: int, measured: Mapping[int, float]) -> str:
+    """Return the perplexity of so many adapters, evenly by doublings between two measured."""
+    if adapters in measured:
+        return f"perplexity {measured[adapters]:.1f}"
+    below = [one for one in measured if one < adapters]
+    above = [one for one in measured if one > adapters]
+    if not below or not above:
+        return UNKNOWN
+    first, last = max(below), min(above)
+    part = math.log(adapters / first) / math.log(last / first)
+    return f"perplexity about {measured[first] * (1 - part) + measured[last] * part:.1f}"
+
+
 def _cost(
-    count: int, loads: Sequence[Load], members: int, withdrawals: int, recipe: Recipe
+    count: int,
+    loads: Sequence[Load],
+    members: int,
+    withdrawals: int,
+    recipe: Recipe,
+    measured: Mapping[int, float],
 ) -> Cost:
     likely = [touched_share(load.members / members, withdrawals) for load in loads]
     steps = [steps_of(math.ceil(load.text_bytes / recipe.block_tokens), recipe) for load in loads]
@@ -129,6 +178,7 @@ def _cost(
         share=_share(loads, likely),
         steps=sum(steps),
         steps_again=sum(part * one for part, one in zip(likely, steps, strict=True)),
+        quality=expected(len(loads), measured),
     )
 
 
@@ -139,7 +189,7 @@ def _share(loads: Sequence[Load], likely: Sequence[float]) -> float:
 
 # ---- the plot ---------------------------------------------------------------------------
 
-_LEFT, _TOP, _WIDTH, _HEIGHT = 60, 40, 520, 260
+_LEFT, _TOP, _WIDTH, _HEIGHT, _NAMES = 60, 40, 520, 260, 210
 
 
 def plot(found: Plan) -> str:
@@ -158,7 +208,8 @@ def plot(found: Plan) -> str:
         colour = _COLOURS[place % len(_COLOURS)]
         name = f'<text x="{_LEFT + _WIDTH + 8}" y="{_TOP + 14 + 18 * place}" fill="{colour}">'
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
-        lines.append(f"{name}S = {cost.count}</text>")
+        told = "" if cost.quality == UNKNOWN else f": {cost.quality}"
+        lines.append(f"{name}S = {cost.count}{told}</text>")
     grid = []
     for tick in range(5):
         y, right = f"{_y(tick / 4):.1f}", _LEFT + _WIDTH
@@ -170,12 +221,22 @@ def plot(found: Plan) -> str:
         for k in along
         if str(k).startswith("1")
     ]
+    if 1 <= found.withdrawals <= along[-1]:
+        x = f"{_x(found.withdrawals, along):.1f}"
+        marks.append(
+            f'<line x1="{x}" x2="{x}" y1="{_TOP}" y2="{_TOP + _HEIGHT}" stroke="#777" '
+            'stroke-dasharray="4 4"/>'
+        )
     body = "\n".join([*grid, *marks, *lines])
+    title = (
+        f"Part of the text learned again, when so many of {found.members:,} members "
+        "withdraw in one batch"
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 90} '
-        f'{_TOP + _HEIGHT + 50}" font-family="sans-serif" font-size="12">\n'
-        f'<text x="{_LEFT}" y="20">Part of the text learned again, when so many of '
-        f"{found.members:,} members withdraw in one batch</text>\n{body}\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + _NAMES} '
+        f'{_TOP + _HEIGHT + 50}" role="img" font-family="sans-serif" font-size="12">\n'
+        f"<title>{title}</title>\n"
+        f'<text x="{_LEFT}" y="20">{title}</text>\n{body}\n'
         f'<text x="{_LEFT + _WIDTH // 2}" y="{_TOP + _HEIGHT + 40}" text-anchor="middle">'
         "withdrawals</text>\n</svg>\n"
     )

@@ -15,12 +15,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sayso.attest.dsse import STATEMENT_TYPE, sign
-from sayso.attest.statements import Base, Pins, release_statement
+from sayso.attest.statements import Base, Pins, release_statement, verify_statement
 from sayso.canonical import canonical_json, parse_canonical
 from sayso.decision.states import microseconds
 from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
@@ -31,10 +31,10 @@ from sayso.rulebook.civil import TZDATA_VERSION
 from sayso.rulebook.in_force import in_force
 from sayso.snapshot.folder import clear
 from sayso.training.environment import prepare_torch
-from sayso.training.foundation import digests_of, verify_base
-from sayso.training.merge import mean_of, merge_into
+from sayso.training.foundation import digests_of, find_base
+from sayso.training.merge import Merge, mean_of, merge_into, rank_of
 from sayso.training.objections import closed_countries
-from sayso.training.places import RELEASES, note_place
+from sayso.training.places import RELEASES, begun, note_place
 from sayso.training.run import BASES
 from sayso.training.runs import (
     ADAPTERS,
@@ -47,7 +47,7 @@ from sayso.training.runs import (
     write_whole,
 )
 from sayso.training.sealing import need_unsealed
-from sayso.training.servable import Standing, standing_of
+from sayso.training.servable import Standing, load_dropped, standing_of
 from sayso.workspace import Workspace
 
 ENTRY, DISPOSITION = "release", "disposition"
@@ -63,6 +63,7 @@ class Release(BaseModel):
 
     Attributes:
         run: Digest of the run whose adapters they are.
+        merge: How their mean was taken; `rank` is that of what was added.
         adapters: Shard -> SHA-256 of its weights; all that went in, and no other.
         files: Path below `model/` -> SHA-256.
     """
@@ -73,7 +74,8 @@ class Release(BaseModel):
     purpose: str
     base: BasePin
     run: Sha256
-    merge: Literal["mean"] = "mean"
+    merge: Merge
+    rank: int = Field(ge=1)
     adapters: dict[str, Sha256]
     files: dict[str, Sha256]
 
@@ -116,6 +118,7 @@ def release(
     base: Path | None = None,
     content: Path | None = None,
     leave_out: bool = False,
+    merge: Merge = "mean",
 ) -> Released:
     """Merge the adapters of a run into a release.
 
@@ -126,9 +129,11 @@ def release(
         base: Where the base stands; None where it is the project's own.
         content: Records as they are now; None: as in the snapshot.
         leave_out: Leave out adapters that may not be served; else one of them refuses all.
+        merge: `mean`, for adapters of one frozen half A; or `concatenation`, for all.
 
     Raises:
-        InputError: There is no finished run, its snapshot is gone, or nothing may be served.
+        InputError: There is no finished run, its snapshot is gone, nothing may be served, or
+            the adapters have no mean of this kind.
         IntegrityError: Weights, base or snapshot differ from what was signed.
         RefusedError: An adapter may not be served.
         UnavailableError: The ledger did not answer, or the extra `train` is not installed.
@@ -146,10 +151,20 @@ def release(
         )
     names = tuple(name for name in run.shards if name not in refused)
     prepare_torch("cpu")
-    deltas = mean_of(run_folder, run, names)
-    foundation = verify_base(base or _own(workspace, run.base), run.base)
+    deltas = mean_of(run_folder, run, names, merge)
+    foundation = find_base(workspace.path / BASES, run.base, base)
     made = out / f".{run.digest[:_DIGITS]}.partial"
     made.mkdir(parents=True, exist_ok=True)
+    with begun(workspace.path, made):
+        return _make(workspace, run_folder, made, foundation, deltas, standing, names, merge)
+
+
+def _make(
+    workspace: Workspace, run_folder: Path, made: Path, foundation: Path,
+    deltas: Mapping[str, Any], standing: Standing, names: tuple[str, ...], merge: Merge,
+) -> Released:  # fmt: skip
+    """Write a release, have it signed, and give it its name."""
+    run = standing.run
     clear(made)
     (made / MODEL).mkdir()
     merge_into(foundation, deltas, made / MODEL)
@@ -157,24 +172,21 @@ def release(
         purpose=run.purpose,
         base=run.base,
         run=run.digest,
+        merge=merge,
+        rank=rank_of(run, len(names), merge),
         adapters={name: run.shards[name].adapter for name in names},
         files=digests_of(made / MODEL),
     )
     write_whole(made / NAME, found.to_bytes())
     entry = _state(workspace, made, found, standing)
-    place = out / found.digest[:_DIGITS]
+    if gone := sorted(load_dropped(run_folder).shards & set(names)):
+        # Forgotten while this was merged: the ledger may say so of this release, or not yet.
+        clear(made)
+        raise RefusedError(f"'{gone[0]}' was dropped just now", hint="release again")
+    place = made.with_name(found.digest[:_DIGITS])
     _place(made, place, found)
     note_place(workspace.path, RELEASES, found.digest, place)
-    return Released(place, found, entry, refused, standing.spared_records(names))
-
-
-def _own(workspace: Workspace, pin: BasePin) -> Path:
-    for place in sorted((workspace.path / BASES).glob("[0-9a-f]*")):
-        try:
-            return verify_base(place, pin)
-        except IntegrityError:
-            continue
-    raise InputError(f"the base '{pin.name}' is not in the workspace", hint="add --base")
+    return Released(place, found, entry, standing.refused, standing.spared_records(names))
 
 
 def _place(made: Path, place: Path, found: Release) -> None:
@@ -207,7 +219,7 @@ def _state(workspace: Workspace, made: Path, found: Release, standing: Standing)
     adapters = {f"{ADAPTERS}/{name}/{WEIGHTS}": one for name, one in found.adapters.items()}
     subjects = {f"{MODEL}/{name}": one for name, one in found.files.items()}
     stated = release_statement(
-        subjects | {NAME: found.digest}, pins, base=pinned, adapters=adapters
+        subjects | {NAME: found.digest}, pins, base=pinned, adapters=adapters, merge=found.merge
     )
     envelope = sign(STATEMENT_TYPE, stated, workspace.trust.key)
     write_whole(made / STATEMENT, envelope.to_bytes())
@@ -248,20 +260,39 @@ def verify_release(folder: Path) -> Release:
 
 
 def open_release(workspace: Workspace, folder: Path) -> Release:
-    """Return a release that may be served now: its weights compared, its countries asked about.
+    """Return a release that may be served now.
 
+    Its weights are compared with what this workspace signed, and its countries asked about.
     Cheap enough to be asked again for every answer: holds are looked up, records are not;
     `sayso forget --pending` looks at records.
 
     Raises:
         InputError: There is no release.
-        IntegrityError: A file differs.
+        IntegrityError: A file differs, or this workspace signed another or none.
         RefusedError: A hold stands over one of its countries, or it was sealed.
         UnavailableError: The ledger did not answer.
     """
     found = verify_release(folder)
+    _verify_signed(workspace, folder, found)
     check_served(workspace, found)
     return found
+
+
+def _verify_signed(workspace: Workspace, folder: Path, found: Release) -> None:
+    """Compare a release with its statement, and with its entry of the ledger."""
+    path = folder / STATEMENT
+    try:
+        said = verify_statement(path.read_bytes(), [workspace.trust.key.public])
+    except (OSError, InputError):
+        raise IntegrityError(
+            f"the release in '{folder}' has no statement", hint="release again"
+        ) from None
+    entry = workspace.ledger.latest(ENTRY, workspace.ledger.size(), release=found.digest)
+    subjects = {f"{MODEL}/{name}": one for name, one in found.files.items()}
+    if entry is None or said.subjects != subjects | {NAME: found.digest}:
+        raise IntegrityError(
+            f"this workspace did not sign the release in '{folder}'", hint="release again"
+        )
 
 
 def check_served(workspace: Workspace, found: Release) -> None:

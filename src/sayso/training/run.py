@@ -30,10 +30,10 @@ from sayso.snapshot.manifest import Manifest, iso
 from sayso.snapshot.pins import pins_of
 from sayso.tables import flush, sha256_of
 from sayso.training.environment import digest_of, fingerprint, prepare_torch
-from sayso.training.foundation import own_base, pin_base
+from sayso.training.foundation import find_base, own_base, pin_base
 from sayso.training.learn import Lesson, Loaded, learn, load_base
 from sayso.training.permit import MAX_AGE, Permit, StoppedError
-from sayso.training.places import RUNS, note_place
+from sayso.training.places import RUNS, begun, note_place
 from sayso.training.runs import (
     ADAPTERS,
     LEAVES,
@@ -53,7 +53,7 @@ from sayso.training.runs import (
     write_whole,
 )
 from sayso.training.sealing import need_unsealed, seal_folder
-from sayso.training.shards import Shard, leaf_bytes, read_shards
+from sayso.training.shards import Row, Shard, leaf_bytes, read_shards
 from sayso.workspace import Workspace
 
 ENTRY = "training-run"
@@ -100,12 +100,14 @@ class Order:
 
     Attributes:
         base: A model's folder; None for the project's own small one.
+        pin: The base that it must be, where a run exists that stands on it; None: any.
         left_out: Tags of records that nothing may learn from, beside those that would be
             refused today.
         without: Countries of which nothing is learned.
         taken_from: A run whose adapters are taken over where their shard is the same.
         again: Countries of which shards are learned again, so that a run can forget; then
             `left_out` is all that is left out. None: a run of its own.
+        planted: Records of nobody that are learned from as well; of an audit.
         before: Digest of the run that this one takes the place of.
         device: None for a GPU where there is one.
     """
@@ -114,12 +116,14 @@ class Order:
     out: Path
     recipe: Recipe = field(default_factory=Recipe)
     base: Path | None = None
+    pin: BasePin | None = None
     purpose: str | None = None
     max_age: timedelta = MAX_AGE
     left_out: frozenset[bytes] = frozenset()
     without: frozenset[str] = frozenset()
     taken_from: Path | None = None
     again: frozenset[str] | None = None
+    planted: tuple[Row, ...] = ()
     before: str = ""
     device: str | None = None
 
@@ -145,11 +149,14 @@ def train(
         device = prepare_torch(order.device)
         base, pin = _base(workspace, order)
         left_out = order.left_out | (permit.left_out if order.again is None else frozenset())
-        shards = read_shards(order.snapshot, order.recipe.shards, left_out)
+        shards = read_shards(order.snapshot, order.recipe.shards, left_out, order.planted)
         shards = {n: one for n, one in shards.items() if one.country not in order.without}
         if not shards:
             raise InputError("nothing is left to learn from", hint="build another snapshot")
-        with _making(order.out, partial, permit.manifest, pin, order.recipe):
+        with (
+            _making(order.out, partial, permit.manifest, pin, order.recipe),
+            begun(workspace.path, partial),
+        ):
             work = _Work(partial, order, permit, pin, device, fingerprint(device), shards, tell)
             try:
                 learned = work.learn_all(base)
@@ -159,13 +166,15 @@ def train(
             run, entry = _finish(workspace, work, left_out)
             partial.rename(order.out)
             flush(order.out.parent)
-        note_place(workspace.path, RUNS, run.digest, order.out)
+            note_place(workspace.path, RUNS, run.digest, order.out)
     finally:
         permit.close()
     return Trained(order.out, run, entry, learned, len(left_out))
 
 
 def _base(workspace: Workspace, order: Order) -> tuple[Path, BasePin]:
+    if order.pin is not None:
+        return find_base(workspace.path / BASES, order.pin, order.base), order.pin
     if order.base is None:
         return own_base(workspace.path / BASES, progress=workspace.progress)
     return order.base, pin_base(order.base)
@@ -228,6 +237,7 @@ class _Work:
             self.current = name
             found = self._finished(shard) or self._taken_over(shard)
             if found is None:
+                self._need_leave(shard)
                 loaded = loaded or load_base(base, self.device)
                 found = self._learn(loaded, shard, total)
                 names.append(name)
@@ -238,6 +248,14 @@ class _Work:
                 clear(path)
                 path.rmdir()
         return tuple(names)
+
+    def _need_leave(self, shard: Shard) -> None:
+        """Refuse to learn a shard that the permit was not asked about."""
+        if self.order.again is not None and shard.country not in self.order.again:
+            raise IntegrityError(
+                f"'{shard.name}' cannot be taken over, and nobody gave leave to learn it",
+                hint="its adapter or its records differ: train anew",
+            )
 
     def _learn(self, base: Loaded, shard: Shard, total: int) -> Learned:
         before = self._steps
@@ -365,6 +383,8 @@ def _finish(workspace: Workspace, work: _Work, left_out: frozenset[bytes]) -> tu
         at=iso(permit.at),
         known=permit.known,
         left_out=tuple(sorted(tag.hex() for tag in left_out)),
+        without=tuple(sorted(order.without)),
+        planted=len(order.planted),
         before=order.before,
     )
     folder = work.folder
@@ -397,7 +417,7 @@ def run_statement(manifest: Manifest, run: Run, source: str) -> bytes:
     """Return the statement of a run; `source` is the digest of `evidence/source.json`."""
     adapters = {f"{ADAPTERS}/{name}/{WEIGHTS}": one.adapter for name, one in run.shards.items()}
     shards = [
-        StatedShard(name, bytes.fromhex(one.root), f"{ADAPTERS}/{name}/{WEIGHTS}")
+        StatedShard(name, bytes.fromhex(one.root), f"{ADAPTERS}/{name}/{WEIGHTS}", one.environment)
         for name, one in run.shards.items()
     ]
     return training_run_statement(
@@ -408,4 +428,5 @@ def run_statement(manifest: Manifest, run: Run, source: str) -> bytes:
         recipe=run.recipe.digest,
         seed=run.recipe.seed,
         shards=shards,
+        environments=run.environments,
     )

@@ -8,7 +8,8 @@ run alone (its snapshot, its instants, its signature) stands in `evidence/`.
     adapters/<shard>/adapter.safetensors  the weights
     adapters/<shard>/adapter.json         their settings
     adapters/<shard>/leaves.bin           tag and digest of every record, in order
-    evidence/                           source.json, statement.json, attest.pem, dropped.json
+    evidence/                           source.json, statement.json, attest.pem, and since a
+                                        forgetting dropped.json, deleted.json
 """
 
 import hashlib
@@ -29,6 +30,7 @@ ADAPTERS, EVIDENCE = "adapters", "evidence"
 WEIGHTS, SETTINGS, LEAVES = "adapter.safetensors", "adapter.json", "leaves.bin"
 SHARD_FILES = (WEIGHTS, SETTINGS, LEAVES)
 SOURCE, DROPPED = f"{EVIDENCE}/source.json", f"{EVIDENCE}/dropped.json"
+DELETED = f"{EVIDENCE}/deleted.json"
 STATEMENT, PUBLIC_KEY = f"{EVIDENCE}/statement.json", f"{EVIDENCE}/attest.pem"
 SEALED = "SEALED"
 
@@ -46,7 +48,9 @@ class Recipe(_Strict):
 
     Attributes:
         shards: Of each country; a power of two.
-        seed: What the shared, frozen half of every adapter is drawn from.
+        seed: What the half A of every adapter is drawn from.
+        half_a: `frozen`, and so the same in every adapter, whose mean is then exact at the
+            rank of one; or `free` to learn, and then only a concatenation is their mean.
         epochs: How often a shard is read.
         steps: At most so many steps for a shard; 0: no bound.
         rank, alpha: Of the adapters.
@@ -59,6 +63,7 @@ class Recipe(_Strict):
 
     shards: Positive = 4
     seed: Number = 0
+    half_a: Literal["frozen", "free"] = "frozen"
     epochs: Positive = 1
     steps: Number = 0
     rank: Positive = 8
@@ -130,6 +135,8 @@ class Origin(_Strict):
         at: When the permit was asked for.
         known: The ledger's size then.
         left_out: Tags (hex) of records of the snapshot that were not learned from.
+        without: Countries of the snapshot of which nothing was learned.
+        planted: How many records of nobody an audit put among those of the snapshot.
         before: Digest of the run that this one took the place of; empty for the first.
     """
 
@@ -138,6 +145,8 @@ class Origin(_Strict):
     at: str
     known: Number
     left_out: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    planted: Number = 0
     before: str = ""
 
 
@@ -166,7 +175,8 @@ def load_origin(folder: Path) -> Origin:
     """
     try:
         value = json.loads((folder / SOURCE).read_bytes())
-        return Origin.model_validate({**value, "left_out": tuple(value.get("left_out", ()))})
+        lists = {key: tuple(value.get(key, ())) for key in ("left_out", "without")}
+        return Origin.model_validate({**value, **lists})
     except (OSError, ValueError, AttributeError):
         raise InputError(f"'{folder / SOURCE}' cannot be read", hint="train again") from None
 

@@ -8,7 +8,9 @@ step and the holds, is signed with the workspace's key, and stands in the ledger
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from sayso.attest.dsse import sign
 from sayso.canonical import canonical_json
@@ -17,6 +19,8 @@ from sayso.errors import RefusedError
 from sayso.snapshot.manifest import iso
 from sayso.training.permit import Permit, StoppedError
 from sayso.training.runs import SEALED, write_whole
+
+T = TypeVar("T")
 
 SEALED_TYPE = "application/vnd.sayso.sealed-run.v1+json"
 ENTRY = "sealed-run"
@@ -54,6 +58,31 @@ def seal_folder(permit: Permit, folder: Path, stopped: StoppedError, *, where: s
     }  # fmt: skip
     workspace.ledger.append_public(ENTRY, payload, microseconds(at))
     return digest
+
+
+def permitted(permit: Permit, work: Iterable[T], folder: Path) -> Iterator[T]:
+    """Yield the items of a training loop, each after renewing: for loops without a `Trainer`.
+
+    Args:
+        permit: Asked for before the first item.
+        work: Whatever the loop goes over; one item is one step.
+        folder: Where the loop writes; sealed when the permit ends.
+
+    Raises:
+        StoppedError: A hold or another rule stands against it now.
+        UnavailableError: The ledger did not answer.
+
+    Example:
+        >>> for batch in permitted(permit, batches, Path("out")):      # doctest: +SKIP
+        ...     learn(batch)
+    """
+    for step, item in enumerate(work):
+        try:
+            permit.renew(step)
+        except StoppedError as stopped:
+            seal_folder(permit, folder, stopped, where="")
+            raise
+        yield item
 
 
 def need_unsealed(folder: Path) -> None:

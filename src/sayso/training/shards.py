@@ -10,7 +10,7 @@ Example:
     'HK-0001-of-0004'
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,22 @@ from sayso.training.text import prepare
 
 TAG_BYTES = 32
 LEAF_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as a shard takes it.
+
+    Attributes:
+        tag, digest: 32 bytes each, as in the snapshot.
+        text: What is read of it.
+    """
+
+    country: str
+    bucket: int
+    tag: bytes
+    digest: bytes
+    text: str
 
 
 @dataclass
@@ -81,7 +97,10 @@ def bucket_tables(snapshot: Path) -> Iterator[tuple[int, pa.Table]]:
 
 
 def read_shards(
-    snapshot: Path, count: int, left_out: Collection[bytes] = frozenset()
+    snapshot: Path,
+    count: int,
+    left_out: Collection[bytes] = frozenset(),
+    planted: Sequence[Row] = (),
 ) -> dict[str, Shard]:
     """Return the shards of a snapshot by name, in order; one that would be empty is not there.
 
@@ -89,6 +108,7 @@ def read_shards(
         snapshot: A finished snapshot.
         count: Shards for each country; a power of two.
         left_out: Tags of records that nothing may learn from.
+        planted: Records of nobody, which take their place in the order; of an audit.
 
     Raises:
         InputError: The count is no power of two; there is no finished snapshot.
@@ -96,16 +116,22 @@ def read_shards(
     """
     check_count(count)
     found: dict[str, Shard] = {}
+    read = [*_rows(snapshot, left_out), *planted]
+    for row in sorted(read, key=lambda one: (one.bucket, one.tag)):
+        name = shard_name(row.country, row.bucket, count)
+        shard = found.setdefault(name, Shard(name, row.country, row.bucket % count))
+        shard.leaves.append(row.tag + row.digest)
+        shard.texts.append(row.text)
+    return {name: found[name] for name in sorted(found)}
+
+
+def _rows(snapshot: Path, left_out: Collection[bytes]) -> Iterator[Row]:
     columns = ["tag", "digest", "country", "category", "text"]
     for bucket, table in bucket_tables(snapshot):
-        for row in sorted(table.select(columns).to_pylist(), key=lambda one: bytes(one["tag"])):
-            if row["tag"] in left_out:
-                continue
-            name = shard_name(row["country"], bucket, count)
-            shard = found.setdefault(name, Shard(name, row["country"], bucket % count))
-            shard.leaves.append(row["tag"] + row["digest"])
-            shard.texts.append(prepare(row["category"], row["text"]))
-    return {name: found[name] for name in sorted(found)}
+        for row in table.select(columns).to_pylist():
+            if row["tag"] not in left_out:
+                text = prepare(row["category"], row["text"])
+                yield Row(row["country"], bucket, row["tag"], row["digest"], text)
 
 
 def leaf_bytes(shard: Shard) -> bytes:

@@ -47,15 +47,23 @@ PINS = Pins(
     siblings={"provenance": TWO},
 )
 BASE = Base("base-1", ONE, "none")
-SHARD = Shard("HK-000", bytes(32), "adapters/HK-000.safetensors")
+SHARD = Shard("HK-000", bytes(32), "adapters/HK-000.safetensors", TWO)
+ENVIRONMENTS = {TWO: {"torch": "1", "device": "cpu"}}
 
 STATEMENTS = {
     SNAPSHOT: snapshot_statement(ZERO, PINS, StandingRoot(bytes(32), 5)),
     TRAINING_RUN: training_run_statement(
-        {SHARD.adapter: TWO}, PINS, snapshot=ZERO, base=BASE, recipe=ONE, seed=7, shards=[SHARD]
+        {SHARD.adapter: TWO},
+        PINS,
+        snapshot=ZERO,
+        base=BASE,
+        recipe=ONE,
+        seed=7,
+        shards=[SHARD],
+        environments=ENVIRONMENTS,
     ),
     RELEASE: release_statement(
-        {"model.safetensors": ZERO}, PINS, base=BASE, adapters={SHARD.adapter: TWO}
+        {"model.safetensors": ZERO}, PINS, base=BASE, adapters={SHARD.adapter: TWO}, merge="mean"
     ),
     ERASURE: erasure_statement(
         ZERO,

@@ -36,7 +36,18 @@ from sayso.attest.statements import (
 from sayso.canonical import canonical_json
 from sayso.errors import InputError, IntegrityError
 from sayso.log.checkpoint import Checkpoint
-from tests.unit.attest.builders import BASE, KEY, ONE, OTHER, PINS, SHARD, STATEMENTS, TWO, ZERO
+from tests.unit.attest.builders import (
+    BASE,
+    ENVIRONMENTS,
+    KEY,
+    ONE,
+    OTHER,
+    PINS,
+    SHARD,
+    STATEMENTS,
+    TWO,
+    ZERO,
+)
 
 OWN = [kind for kind in PREDICATES if kind not in {PROVENANCE, PACK}]
 
@@ -182,8 +193,18 @@ def test_subjects_stand_once_and_in_order(names: str) -> None:
 def test_an_adapter_learned_from_one_shard(shards: list[Shard]) -> None:
     with pytest.raises(IntegrityError):
         training_run_statement(
-            {SHARD.adapter: TWO}, PINS, snapshot=ZERO, base=BASE, recipe=ONE, seed=7, shards=shards
-        )
+            {SHARD.adapter: TWO}, PINS, snapshot=ZERO, base=BASE, recipe=ONE, seed=7,
+            shards=shards, environments=ENVIRONMENTS,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("told", [{}, {ONE: {"torch": "1"}}, {**ENVIRONMENTS, ONE: {"a": "b"}}])
+def test_the_environments_are_those_of_the_shards(told: dict[str, dict[str, str]]) -> None:
+    with pytest.raises((InputError, IntegrityError)):
+        training_run_statement(
+            {SHARD.adapter: TWO}, PINS, snapshot=ZERO, base=BASE, recipe=ONE, seed=7,
+            shards=[SHARD], environments=told,
+        )  # fmt: skip
 
 
 def test_what_did_not_change_was_not_rewritten() -> None:
@@ -208,7 +229,7 @@ def test_what_did_not_change_was_not_rewritten() -> None:
         lambda: erasure_statement(ZERO, PINS, entry=6, files=[]),
         lambda: training_run_statement(
             {SHARD.adapter: TWO}, PINS, snapshot=ZERO, base=Base("b", ONE, "some"), recipe=ONE,
-            seed=7, shards=[SHARD],
+            seed=7, shards=[SHARD], environments=ENVIRONMENTS,
         ),
     ],
 )  # fmt: skip

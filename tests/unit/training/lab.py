@@ -9,6 +9,7 @@ from random import Random
 from sayso.opening import init_workspace
 from sayso.training import Order, Recipe, Trained, train
 from sayso.training.foundation import Size, digests_of, own_base
+from sayso.training.shards import bucket_tables
 from sayso.workspace import Workspace
 from tests.town import MEMBER_COLUMNS, Clock, Row, member_row, record_row, write_content, write_csv
 
@@ -16,6 +17,7 @@ RECIPE = Recipe(shards=4, rank=4, alpha=8, block_tokens=64, batch_blocks=4)
 SIZE = Size(width=32, layers=2, heads=2, texts=30)
 MEMBERS = 24
 PER_MEMBER = 3
+FEW = tuple(f"m{n}" for n in range(6))
 
 
 @lru_cache(maxsize=1)
@@ -50,8 +52,22 @@ def content_rows(*, without: Collection[str] = (), seed: int | None = None) -> l
     return rows
 
 
-def make_lab(folder: Path, clock: Clock | None = None, **rules: str) -> Workspace:
-    """Return a workspace with members and a snapshot of all they wrote, in `folder`."""
+def few_rows() -> list[Row]:
+    """Return what the first few members wrote: two of them in Brazil."""
+    return [row for row in content_rows() if row["member_id"] in FEW]
+
+
+def tags_of(snapshot: Path, *members: str) -> set[bytes]:
+    """Return the tags of what some members wrote."""
+    tables = [table for _, table in bucket_tables(snapshot)]
+    rows = [row for table in tables for row in table.select(["tag", "member_id"]).to_pylist()]
+    return {row["tag"] for row in rows if row["member_id"] in members}
+
+
+def make_lab(
+    folder: Path, clock: Clock | None = None, rows: Sequence[Row] | None = None, **rules: str
+) -> Workspace:
+    """Return a workspace with members and a snapshot of what they wrote, in `folder`."""
     workspace = init_workspace(folder / "ws", clock or Clock(), template="linkedin-2024")
     if rules:
         files = workspace.draft_files()
@@ -61,7 +77,7 @@ def make_lab(folder: Path, clock: Clock | None = None, **rules: str) -> Workspac
         workspace.publish(files)
     write_csv(folder / "members.csv", member_rows(), MEMBER_COLUMNS)
     workspace.ingest("members", folder / "members.csv")
-    build(workspace, folder, "first", content_rows())
+    build(workspace, folder, "first", content_rows() if rows is None else rows)
     return workspace
 
 

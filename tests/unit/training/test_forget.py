@@ -1,5 +1,6 @@
 """Forgetting: what is asked for wrongly, and what a killed one leaves."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,21 +8,45 @@ from pathlib import Path
 
 import pytest
 
-from sayso.errors import InputError, RefusedError
+from sayso.errors import InputError, IntegrityError, RefusedError
 from sayso.model import Dated
-from sayso.training import ForgetRequest, StoppedError, forget, release, standing_of
-from sayso.training.runs import ADAPTERS, DROPPED
+from sayso.training import (
+    ForgetRequest,
+    Order,
+    StoppedError,
+    Told,
+    forget,
+    load_run,
+    release,
+    standing_of,
+    train,
+)
+from sayso.training import proof as proofs
+from sayso.training.places import BEGUN, note_place
+from sayso.training.runs import ADAPTERS, DELETED, DROPPED, WEIGHTS
+from sayso.training.servable import learned_tags
 from sayso.workspace import Workspace
-from tests.unit.training.lab import make_lab, run, small_base
+from tests.unit.training.lab import (
+    RECIPE,
+    few_rows,
+    make_lab,
+    run,
+    small_base,
+    tags_of,
+)
 
 pytest.importorskip("torch", reason="sayso[train] is not installed")
 pytest.importorskip("peft", reason="sayso[train] is not installed")
 
+# As many as leave a shard to each of a few members, most of the time.
+MANY = RECIPE.model_copy(update={"shards": 256})
+JANUARY = Dated(datetime(2026, 1, 1, tzinfo=UTC))
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Workspace]:
-    made = make_lab(tmp_path)
-    run(made, tmp_path / "first", tmp_path / "run")
+    made = make_lab(tmp_path, rows=few_rows())
+    run(made, tmp_path / "first", tmp_path / "run", MANY)
     yield made
     made.close()
 
@@ -38,8 +63,7 @@ def test_what_is_not_there_cannot_be_forgotten(lab: Workspace, tmp_path: Path) -
 
 
 def test_a_hold_can_be_forgotten_for(lab: Workspace, tmp_path: Path) -> None:
-    held = Dated(datetime(2026, 1, 1, tzinfo=UTC))
-    lab.place_hold("BR", begins=held, placed_by="the officer", hold_id="brazil")
+    lab.place_hold("BR", begins=JANUARY, placed_by="the officer", hold_id="brazil")
 
     done = forget(
         lab, tmp_path / "run", ForgetRequest(hold="brazil", by="the officer"),
@@ -56,8 +80,7 @@ def test_a_hold_can_be_forgotten_for(lab: Workspace, tmp_path: Path) -> None:
 def test_under_a_hold_a_shard_stays_dropped_and_is_not_learned(
     lab: Workspace, tmp_path: Path
 ) -> None:
-    held = Dated(datetime(2026, 1, 1, tzinfo=UTC))
-    lab.place_hold("US", begins=held, placed_by="the officer")
+    lab.place_hold("US", begins=JANUARY, placed_by="the officer")
 
     with pytest.raises(StoppedError):
         forget(
@@ -81,3 +104,156 @@ def test_a_killed_forgetting_is_finished_by_the_next(lab: Workspace, tmp_path: P
     assert done.shards == marked.shards
     assert not (tmp_path / "copy" / ADAPTERS / done.shards[0]).exists()
     assert forget(lab, tmp_path / "copy", ForgetRequest(pending=True)).shards == ()
+
+
+def shard_of(folder: Path, snapshot: Path, member: str) -> str:
+    """Return the shard that learned from a member."""
+    found, mine = load_run(folder), tags_of(snapshot, member)
+    return next(name for name in found.shards if mine & set(learned_tags(folder, found, name)))
+
+
+def other_than(folder: Path, snapshot: Path, member: str) -> str:
+    """Return a member of the same country in another shard."""
+    shards = {one: shard_of(folder, snapshot, one) for one in ("m1", "m2", "m4", "m5")}
+    return next(one for one in shards if shards[one] != shards[member])
+
+
+def test_a_dropped_country_stays_dropped(lab: Workspace, tmp_path: Path) -> None:
+    first = forget(
+        lab, tmp_path / "run", ForgetRequest(countries=("BR",)), out=tmp_path / "us",
+        base=small_base(),
+    )  # fmt: skip
+    lab.place_hold("BR", begins=JANUARY, placed_by="the officer")
+
+    second = forget(
+        lab, tmp_path / "us", ForgetRequest(members=("m1",)), out=tmp_path / "after",
+        base=small_base(), prove=True,
+    )  # fmt: skip
+
+    for done in (first, second):
+        assert done.trained is not None
+        assert {one.country for one in done.trained.run.shards.values()} == {"US"}
+    assert second.proof is not None
+    assert second.proof.unproved == ()
+
+
+def test_every_copy_of_an_adapter_goes(lab: Workspace, tmp_path: Path) -> None:
+    snapshot = tmp_path / "first"
+    other = other_than(tmp_path / "run", snapshot, "m1")
+    shard = shard_of(tmp_path / "run", snapshot, other)
+
+    def die(told: Told) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(lab, Order(snapshot, tmp_path / "begun", MANY, small_base()), die)
+    shutil.copytree(
+        tmp_path / "run" / ADAPTERS, tmp_path / "begun.partial" / ADAPTERS, dirs_exist_ok=True
+    )
+    half = tmp_path / "releases" / ".half.partial"
+    (half / "model").mkdir(parents=True)
+    (half / "model" / "model.safetensors").write_bytes(b"half")
+    note_place(lab.path, BEGUN, "", half)
+    forget(lab, tmp_path / "run", ForgetRequest(members=("m1",)), out=tmp_path / "next",
+           base=small_base())  # fmt: skip
+
+    # Taken over from the first run; both have it, and so has what was never finished.
+    gone = forget(lab, tmp_path / "next", ForgetRequest(members=(other,)))
+
+    for folder in ("run", "next", "begun.partial"):
+        assert not (tmp_path / folder / ADAPTERS / shard).exists()
+        assert str(tmp_path / folder / ADAPTERS / shard / WEIGHTS) in gone.deleted
+    assert not half.exists()
+    assert gone.deleted.items() <= read_json(tmp_path / "next" / DELETED).items()
+    with pytest.raises(RefusedError, match="it was dropped"):
+        release(lab, tmp_path / "run", tmp_path / "releases", base=small_base())
+
+
+def read_json(path: Path) -> dict[str, str]:
+    found = json.loads(path.read_bytes())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_who_was_erased_goes_with_whatever_goes_first(lab: Workspace, tmp_path: Path) -> None:
+    lab.erase("m3")
+
+    done = forget(
+        lab, tmp_path / "run", ForgetRequest(members=("m1",)), out=tmp_path / "after",
+        base=small_base(),
+    )  # fmt: skip
+
+    assert {name[:2] for name in done.shards} == {"BR", "US"}
+    assert done.dispositions[0].why == ("MEMBER_ERASED", "officer")
+    assert release(lab, tmp_path / "after", tmp_path / "releases", base=small_base()).left_out == {}
+
+
+def test_who_is_forgotten_from_a_dropped_shard_is_left_out_as_well(
+    lab: Workspace, tmp_path: Path
+) -> None:
+    forget(lab, tmp_path / "run", ForgetRequest(members=("m1",)))
+    again = forget(lab, tmp_path / "run", ForgetRequest(members=("m1",)))
+
+    assert again.shards == ()
+    assert again.records == 3
+
+
+def test_an_officer_may_grant_more(lab: Workspace, tmp_path: Path) -> None:
+    lab.choose("m1", "off")  # under future-runs, which demands nothing
+    assert forget(lab, tmp_path / "run", ForgetRequest(pending=True)).shards == ()
+    served = release(lab, tmp_path / "run", tmp_path / "releases", base=small_base())
+    served.path.rename(tmp_path / "away")
+
+    done = forget(lab, tmp_path / "run", ForgetRequest(members=("m1",), by="privacy officer"))
+
+    # A release that is out of reach can only be sealed.
+    assert [(one.what, one.why) for one in done.dispositions] == [
+        ("forgotten", ("officer",)), ("sealed", ("officer",)),
+    ]  # fmt: skip
+    entry = lab.ledger.latest("disposition", lab.ledger.size(), release=served.release.digest)
+    assert entry is not None
+    assert entry.payload["by"] == "privacy officer"
+
+
+def test_what_another_environment_made_is_not_compared(
+    lab: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proofs, "fingerprint", lambda _device: {"torch": "another"})
+
+    done = forget(
+        lab, tmp_path / "run", ForgetRequest(members=("m1",)), out=tmp_path / "after",
+        base=small_base(), prove=True,
+    )  # fmt: skip
+
+    assert done.trained is not None
+    assert done.proof is not None
+    assert done.proof.equal == 0
+    assert done.proof.unproved == tuple(done.trained.run.shards)
+
+
+def test_what_is_held_is_not_learned_to_prove_others(lab: Workspace, tmp_path: Path) -> None:
+    lab.place_hold("BR", begins=JANUARY, placed_by="the officer")
+
+    done = forget(
+        lab, tmp_path / "run", ForgetRequest(members=("m1",)), out=tmp_path / "after",
+        base=small_base(), prove=True,
+    )  # fmt: skip
+
+    assert done.proof is not None
+    assert {name[:2] for name in done.proof.unproved} == {"BR"}
+    assert done.proof.equal > 0
+    assert not (tmp_path / "after.proof").exists()
+
+
+def test_nothing_is_learned_without_leave(lab: Workspace, tmp_path: Path) -> None:
+    found = load_run(tmp_path / "run")
+    name = next(name for name in found.shards if name.startswith("BR"))
+    path = tmp_path / "run" / ADAPTERS / name / WEIGHTS
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+
+    # Only the United States are asked about; Brazil's adapter cannot be taken over.
+    with pytest.raises(IntegrityError, match="nobody gave leave to learn it"):
+        forget(
+            lab, tmp_path / "run", ForgetRequest(members=("m1",)), out=tmp_path / "after",
+            base=small_base(),
+        )  # fmt: skip

@@ -8,7 +8,8 @@ import pytest
 
 from sayso.errors import InputError, IntegrityError, RefusedError, UnavailableError
 from sayso.model import Dated, Position
-from sayso.training import Permit, StoppedError
+from sayso.training import Permit, StoppedError, permitted
+from sayso.training.sealing import need_unsealed
 from sayso.workspace import Workspace
 from tests.town import MEMBER_COLUMNS as COLUMNS
 from tests.town import Clock, member_row, write_content, write_csv
@@ -34,8 +35,30 @@ def test_it_is_given_for_what_was_just_built(lab: Workspace, first: Path) -> Non
 
     assert permit.countries == ("BR", "US")
     assert permit.left_out == frozenset()
-    assert list(permit.steps("abc")) == ["a", "b", "c"]
+    assert list(permitted(permit, "abc", first.with_name("out"))) == ["a", "b", "c"]
     assert permit.step == 2
+    assert not first.with_name("out").exists()
+
+
+def test_a_loop_without_a_trainer_is_stopped_and_sealed(lab: Workspace, first: Path) -> None:
+    permit, out = Permit.ask(lab, first), first.with_name("out")
+
+    done: list[int] = []
+
+    def learn() -> None:
+        for step in permitted(permit, range(5), out):
+            done.append(step)
+            if step == 1:
+                lab.place_hold("US", begins=JANUARY, placed_by="the officer")
+
+    with pytest.raises(StoppedError, match="stopped before step 2"):
+        learn()
+    assert done == [0, 1]
+    entry = lab.ledger.latest("sealed-run", lab.ledger.size())
+    assert entry is not None
+    assert (entry.payload["step"], entry.payload["holds"]) == (2, ["us-2026-01-01"])
+    with pytest.raises(RefusedError, match="was sealed"):
+        need_unsealed(out)
 
 
 def test_a_hold_on_any_country_in_it_refuses(lab: Workspace, first: Path) -> None:
@@ -102,6 +125,15 @@ def test_members_that_changed_are_refused(lab: Workspace, first: Path, tmp_path:
     lab.ingest("members", tmp_path / "members.csv")
 
     with pytest.raises(RefusedError, match="the members changed since"):
+        Permit.ask(lab, first)
+
+
+def test_notices_that_changed_are_refused(lab: Workspace, first: Path, tmp_path: Path) -> None:
+    rows = [{"member_id": "m1", "purpose": "p", "served_at": "2026-01-02T00:00:00Z"}]
+    write_csv(tmp_path / "notices.csv", rows, ("member_id", "purpose", "served_at"))
+    lab.ingest("notices", tmp_path / "notices.csv")
+
+    with pytest.raises(RefusedError, match="the notices changed since"):
         Permit.ask(lab, first)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sayso.errors import InputError
 from sayso.training import plan, plot
-from sayso.training.plan import touched_share
+from sayso.training.plan import expected, load_measured, touched_share
 from sayso.training.shards import check_count, shard_name
 from tests.unit.training.lab import MEMBERS, RECIPE, make_lab
 
@@ -51,6 +51,27 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     drawn = ET.fromstring(plot(plan(tmp_path / "first", 2, (1, 16))))
 
     assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 2
+
+
+def test_quality_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    make_lab(tmp_path).close()
+    path = tmp_path / "measured.json"
+    path.write_text('{"1": 30.0, "2": 31.0, "8": 33.0}')
+    measured = load_measured(path)
+
+    found = plan(tmp_path / "first", 2, (1, 2, 4, 1024), RECIPE, measured)
+
+    adapters = [cost.shards for cost in found.costs]
+    assert [cost.quality for cost in found.costs] == [expected(n, measured) for n in adapters]
+    assert found.costs[0].quality == "perplexity 31.0"
+    assert expected(4, measured) == "perplexity about 32.0"
+    assert expected(9, measured) == "unknown"
+    assert expected(1, {2: 31.0}) == "unknown"
+    assert "S = 1: perplexity 31.0" in plot(found)
+    for text in ("", "{}", "[1]", '{"x": 2}', '{"0": 2}', '{"1": 0.5}', '{"1": Infinity}'):
+        path.write_text(text)
+        with pytest.raises(InputError, match="no measurement"):
+            load_measured(path)
 
 
 def test_odd_numbers_are_refused(tmp_path: Path) -> None:

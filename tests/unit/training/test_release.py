@@ -11,7 +11,7 @@ from sayso.attest.statements import verify_statement
 from sayso.errors import ConflictError, InputError, IntegrityError
 from sayso.training import Order, follow, load_run, open_release, release, train, training_entries
 from sayso.training.foundation import Size, digests_of, own_base, pin_base
-from sayso.training.merge import mean_of
+from sayso.training.merge import Merge, mean_of
 from sayso.training.release import verify_release
 from sayso.training.runs import ADAPTERS, STATEMENT, WEIGHTS, write_whole
 from sayso.workspace import Workspace
@@ -40,22 +40,72 @@ def load(path: Path) -> dict[str, Any]:
     return dict(load_file(path))
 
 
-def test_the_merge_is_the_naive_mean(trained: tuple[Workspace, Path]) -> None:
-    folder = trained[1]
+@pytest.fixture(scope="module")
+def freed(trained: tuple[Workspace, Path]) -> Path:
+    lab, folder = trained
+    recipe = RECIPE.model_copy(update={"half_a": "free"})
+    return run(lab, folder.parent / "first", folder.parent / "free", recipe).path
+
+
+@pytest.mark.parametrize(
+    ("half_a", "merge"),
+    [("frozen", "mean"), ("frozen", "concatenation"), ("free", "concatenation")],
+)
+def test_a_merge_is_the_mean_of_the_products(
+    trained: tuple[Workspace, Path], freed: Path, half_a: str, merge: Merge
+) -> None:
+    folder = freed if half_a == "free" else trained[1]
     found = load_run(folder)
     names = tuple(found.shards)
 
-    merged = mean_of(folder, found, names)
+    merged = mean_of(folder, found, names, merge)
 
+    # The definition, product by product, in double precision.
     weights = [load(folder / ADAPTERS / name / WEIGHTS) for name in names]
+    first = weights[0]
     for module, delta in merged.items():
         a, b = (f"base_model.model.{module}.lora_{half}.weight" for half in "AB")
-        naive = sum(one[b].double() @ one[a].double() for one in weights) / len(weights)
-        assert torch.allclose(delta, naive * RECIPE.alpha / RECIPE.rank, rtol=1e-12, atol=1e-15)
+        mean = sum(one[b].double() @ one[a].double() for one in weights) / len(weights)
+        assert torch.allclose(delta, mean * RECIPE.alpha / RECIPE.rank, rtol=1e-12, atol=1e-15)
         assert float(delta.abs().max()) > 0
-    assert all(
-        torch.equal(one, merged[name]) for name, one in mean_of(folder, found, names[::-1]).items()
-    )
+        assert all(torch.equal(one[a], first[a]) for one in weights) == (half_a == "frozen")
+    again = mean_of(folder, found, names[::-1], merge)
+    assert all(torch.equal(one, merged[name]) for name, one in again.items())
+
+
+def test_a_free_half_has_no_mean_at_the_rank_of_one(
+    trained: tuple[Workspace, Path], freed: Path, tmp_path: Path
+) -> None:
+    lab = trained[0]
+    with pytest.raises(InputError, match="whose half A learned have no mean"):
+        release(lab, freed, tmp_path, base=small_base())
+
+    done = release(lab, freed, tmp_path, base=small_base(), merge="concatenation")
+
+    assert done.release.merge == "concatenation"
+    assert done.release.rank == RECIPE.rank * len(done.release.adapters)
+    said = verify_statement((done.path / STATEMENT).read_bytes(), [lab.trust.key.public])
+    assert said.predicate["merge"] == "concatenation"
+    assert open_release(lab, done.path) == done.release
+
+
+def test_a_release_that_nobody_signed_is_never_served(
+    trained: tuple[Workspace, Path], tmp_path: Path
+) -> None:
+    lab, folder = trained
+    done = release(lab, folder, tmp_path, base=small_base())
+    # Weights and list were replaced together, so that they agree.
+    weights = done.path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    other = done.release.model_copy(update={"files": digests_of(done.path / "model")})
+    write_whole(done.path / "release.json", other.to_bytes())
+
+    assert verify_release(done.path) == other
+    with pytest.raises(IntegrityError, match="did not sign"):
+        open_release(lab, done.path)
+    (done.path / STATEMENT).unlink()
+    with pytest.raises(IntegrityError, match="has no statement"):
+        open_release(lab, done.path)
 
 
 def test_served_weights_are_base_plus_mean(trained: tuple[Workspace, Path], tmp_path: Path) -> None:
@@ -187,5 +237,8 @@ def test_a_run_is_signed_and_never_overwritten(trained: tuple[Workspace, Path]) 
 
     assert {one["name"] for one in said.predicate["shards"]} == set(found.shards)
     assert said.predicate["recipe"]["digest"]["sha256"] == found.recipe.digest
+    told = {one["digest"]["sha256"]: one["values"] for one in said.predicate["environments"]}
+    assert told == found.environments
+    assert {"torch", "processor", "threads", "device"} <= next(iter(told.values())).keys()
     with pytest.raises(ConflictError, match="runs never change"):
         run(lab, folder.parent / "first", folder)

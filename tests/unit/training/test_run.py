@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sayso.errors import ConflictError, InputError, RefusedError
+from sayso.errors import ConflictError, InputError, RefusedError, UnavailableError
 from sayso.snapshot import load_manifest
 from sayso.training import Order, Recipe, Told, load_run, train
 from sayso.training.environment import digest_of, fingerprint, prepare_torch
@@ -15,7 +15,7 @@ from sayso.training.foundation import digests_of
 from sayso.training.learn import cut, learn, load_base, steps_of
 from sayso.training.runs import ADAPTERS, WEIGHTS, load_origin
 from sayso.workspace import Workspace
-from tests.unit.training.lab import RECIPE, make_lab, run, small_base
+from tests.unit.training.lab import RECIPE, learned_files, make_lab, run, small_base
 
 BLOCKED = """
 import sys
@@ -145,6 +145,24 @@ def test_an_adapter_that_was_damaged_meanwhile_is_learned_again(
 
     assert path.parent.name in done.learned
     assert done.run == run(lab, tmp_path / "first", tmp_path / "whole").run
+
+
+def test_a_run_that_lost_its_ledger_goes_on_once_it_answers(lab: Workspace, tmp_path: Path) -> None:
+    ledger, away = lab.path / "ledger.db", lab.path / "away.db"
+
+    def tell(told: Told) -> None:
+        if told.shard.startswith("US") and told.step == 1:
+            ledger.rename(away)
+
+    order = Order(tmp_path / "first", tmp_path / "lost", RECIPE, small_base())
+    with pytest.raises(UnavailableError, match="the ledger did not answer"):
+        train(lab, order, tell)
+    away.rename(ledger)
+    resumed = train(lab, order)
+    whole = run(lab, tmp_path / "first", tmp_path / "whole")
+
+    assert 0 < len(resumed.learned) < len(whole.learned)
+    assert learned_files(resumed.path) == learned_files(whole.path)
 
 
 def test_a_shard_count_is_a_power_of_two(lab: Workspace, tmp_path: Path) -> None:
