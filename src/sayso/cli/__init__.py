@@ -31,6 +31,7 @@ from sayso.cli import (
     trace,
     training,
     verify,
+    writing,
 )
 from sayso.cli.shared import fail_with, root_options
 from sayso.errors import (
@@ -68,6 +69,7 @@ for _room in (
     members,
     snapshots,
     training,
+    writing,
     log,
     trace,
     pack,

@@ -8,6 +8,7 @@ version of a table: what is not published with its entry. `member_key` has one r
 member. `erased` has one row per erased member: a keyed tag, never an id. `erasure_work` has
 one row per erasure that is not finished. `snapshot` has one row per folder in which a
 snapshot was made, or is being made. `checkpoint` has one row: the last one that was signed.
+`kept` has one row per thing that a member gave the assistant, encrypted until it is deleted.
 """
 
 from collections.abc import Callable
@@ -126,6 +127,17 @@ checkpoint = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("root", sa.LargeBinary(32), nullable=False),
     sa.Column("note", sa.LargeBinary, nullable=False),
+)
+
+kept = sa.Table(
+    "sayso_kept",
+    metadata,
+    sa.Column("kept_id", sa.Text, primary_key=True),
+    sa.Column("member_id", sa.Text, nullable=False, index=True),
+    sa.Column("kept_us", sa.BigInteger, nullable=False),
+    # Null once it is deleted.
+    sa.Column("sealed", sa.LargeBinary),
+    sa.Column("deleted_us", sa.BigInteger),
 )
 
 
