@@ -123,6 +123,12 @@ def delete_kept(
     return gone
 
 
+def deletions(ledger: Ledger) -> int:
+    """Return how often something was deleted: who serves what learned from it looks again."""
+    with ledger.reading() as con:
+        return int(con.execute(sa.select(schema.head.c.deletions)).scalar_one())
+
+
 def deleted_kept(ledger: Ledger) -> frozenset[tuple[str, str]]:
     """Return (member, id) of everything that was deleted."""
     column = schema.kept.c

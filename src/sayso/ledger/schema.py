@@ -36,6 +36,8 @@ head = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     # How often an erasure or retention put files in the place of others.
     sa.Column("rewritten", sa.BigInteger, nullable=False),
+    # How often something of `kept` was deleted, which is no entry.
+    sa.Column("deletions", sa.BigInteger, nullable=False),
 )
 entry = sa.Table(
     "sayso_entry",
@@ -143,7 +145,7 @@ kept = sa.Table(
 
 def _first(con: sa.Connection) -> None:
     metadata.create_all(con)
-    con.execute(sa.insert(head).values(one=1, size=0, version=0, rewritten=0))
+    con.execute(sa.insert(head).values(one=1, size=0, version=0, rewritten=0, deletions=0))
 
 
 # Step i brings version i to version i + 1; never edit one that was released.

@@ -108,7 +108,7 @@ def stream(
         RefusedError: The recipient is none of the purpose, or a hold ends it.
         UnavailableError: The provider or the ledger does not answer.
     """
-    watch = _Watch(workspace, asked.who)
+    watch = _Watch(workspace, asked.who, workspace.ledger.size())
     purpose = need_assistance(workspace, asked.who)
     if provider.recipient is not None:
         need_recipient(purpose, provider.recipient)
@@ -134,10 +134,10 @@ def stream(
 class _Watch:
     """Whether a member may still be assisted, looked at whenever the ledger grew."""
 
-    def __init__(self, workspace: Workspace, who: str) -> None:
+    def __init__(self, workspace: Workspace, who: str, size: int) -> None:
         self._workspace = workspace
         self._who = who
-        self._size = -1
+        self._size = size
 
     def look(self) -> None:
         """Raise as `need_assistance` does."""

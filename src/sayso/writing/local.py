@@ -25,6 +25,7 @@ from sayso.writing.prompt import Prompt
 from sayso.writing.provider import Sampling
 from sayso.writing.tokens import Encoded, context_of, encode_prompt
 
+WORKER = "sayso-writing"
 # What a decoder gives for bytes that are no sign yet. Source: The Unicode Standard, U+FFFD.
 UNFINISHED = "\ufffd"
 
@@ -148,7 +149,7 @@ def _tokens(loaded: Loaded, ids: tuple[int, ...], sampling: Sampling, tokens: in
     """Yield the tokens that a model writes; it waits until each was taken."""
     handed = _Handed()
     worker = threading.Thread(
-        target=_generate, args=(loaded, ids, sampling, tokens, handed), daemon=True
+        target=_generate, args=(loaded, ids, sampling, tokens, handed), name=WORKER, daemon=True
     )
     worker.start()
     try:

@@ -46,7 +46,8 @@ def need_assistance(workspace: Workspace, who: str) -> Purpose:
         raise RefusedError("the member's account is not active", hint="wait until it is")
     if hold := _hold(in_force(book, ASSISTANCE, at), standing.country):
         raise RefusedError(f"hold '{hold}' stands over assistance", hint="wait until it is lifted")
-    if _said_off(workspace, who, known, at_us):
+    # What they said of every purpose counts in the standing as well; here it does not.
+    if standing.choice is Choice.OFF and _said_off(workspace, who, known, at_us):
         raise RefusedError(
             f"the member chose off for '{ASSISTANCE}'", hint="they can choose on again"
         )

@@ -66,7 +66,9 @@ class Endpoint:
     @property
     def headers(self) -> dict[str, str]:
         """All headers of a request beside those that HTTP itself needs."""
-        plain = {"accept": "text/event-stream", "user-agent": "sayso"}
+        plain = {
+            "accept": "text/event-stream", "accept-encoding": "identity", "user-agent": "sayso",
+        }  # fmt: skip
         if not self.key:
             return plain
         if self.api_version:

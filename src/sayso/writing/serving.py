@@ -14,12 +14,13 @@ Example:
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from sayso.errors import InputError, IntegrityError, RefusedError, SaysoError, UnavailableError
+from sayso.ledger.kept import deletions
 from sayso.training.permit import LOOK_AGAIN
 from sayso.training.places import RUNS, places
 from sayso.training.release import Release, check_served, release, verify_release
@@ -30,6 +31,8 @@ from sayso.writing.local import LocalModel, load_release
 from sayso.writing.prompt import Prompt
 from sayso.writing.provider import Sampling
 
+# No reading of the ledger gives these.
+NOTHING = (-1, -1)
 # Between two looks while nobody writes; a look costs one indexed read.
 LOOK_SECONDS = 0.1
 
@@ -59,7 +62,7 @@ class ServedRelease:
         self._looking, self._mending = threading.RLock(), threading.Lock()
         self._serving: LocalModel | None = None
         self._why = ""
-        self._known = -1
+        self._marks = NOTHING
         self._looked_at: datetime | None = None
         self._looks, self._mended_looks = 0, 0
         check_served(workspace, self._whole)
@@ -126,7 +129,8 @@ class ServedRelease:
             try:
                 self._mend()
             except SaysoError as error:
-                self._serve(None, error.message)
+                # Why nothing is served any more says more than why nothing could be made.
+                self._serve(None, self._why or error.message)
                 raise
             finally:
                 self._mended_looks = looks
@@ -144,7 +148,7 @@ class ServedRelease:
         """Serve this, or nothing; what is new is looked at before its first text."""
         with self._looking:
             self._serving, self._why = model, why
-            self._known, self._looked_at = -1, None
+            self._marks, self._looked_at = NOTHING, None
 
     def _look(self) -> None:
         """Let go of what may not be served any more.
@@ -154,16 +158,16 @@ class ServedRelease:
         """
         with self._looking:
             try:
-                known, at = self._size(), self._workspace.clock()
+                marks, at = self._read_marks(), self._workspace.clock()
                 fresh = self._looked_at is not None and at - self._looked_at < LOOK_AGAIN
-                if known == self._known and fresh:
+                if marks == self._marks and fresh:
                     return
                 self._judge()
             except (SaysoError, OSError) as error:
                 why = error.message if isinstance(error, SaysoError) else "the system refused"
                 self._serve(None, why)
                 raise
-            self._known, self._looked_at = known, at
+            self._marks, self._looked_at = marks, at
             self._looks += 1
 
     def _judge(self) -> None:
@@ -181,30 +185,28 @@ class ServedRelease:
 
     def _mend(self) -> None:
         """Serve all that was asked for, without what is refused now."""
-        refused_now = standing_of(self._workspace, self._run).refused
-        wanted = {name for name in self._whole.adapters if name not in refused_now}
-        now = self._serving
-        if now is not None and wanted == now.release.adapters.keys():
-            return
-        if not wanted:
-            self._serve(None, _told(refused_now))
-            return
-        folder = self._folder
-        if wanted != self._whole.adapters.keys() or not folder.is_dir():
-            made = release(
-                self._workspace, self._run, folder.parent, base=self._base, leave_out=True
+        whole, now = self._whole.adapters.keys(), self._serving
+        if now is not None:
+            refused_now = standing_of(self._workspace, self._run).refused
+            wanted = whole - refused_now.keys()
+            if wanted == now.release.adapters.keys():
+                return
+            if wanted == whole and self._folder.is_dir():
+                self._serve(load_release(self._workspace, self._folder), "")
+                return
+        made = release(
+            self._workspace, self._run, self._folder.parent, base=self._base, leave_out=True
+        )
+        if not made.release.adapters.keys() <= whole:
+            raise RefusedError(
+                "what could be merged holds adapters that were not asked for",
+                hint="release again, and serve that",
             )
-            if not made.release.adapters.keys() <= wanted:
-                raise RefusedError(
-                    "what could be merged holds adapters that were not asked for",
-                    hint="release again, and serve that",
-                )
-            folder = made.path
-        model = load_release(self._workspace, folder)
-        self._serve(model, "" if model.release == self._whole else _told(refused_now))
+        left_out = {name: made.left_out[name] for name in whole & made.left_out.keys()}
+        self._serve(load_release(self._workspace, made.path), _told(left_out))
 
-    def _size(self) -> int:
-        """Return the ledger's size.
+    def _read_marks(self) -> tuple[int, int]:
+        """Return the ledger's size, and how often something that was kept was deleted.
 
         Raises:
             UnavailableError: The database did not answer, or its file is gone.
@@ -216,10 +218,10 @@ class ServedRelease:
             raise UnavailableError(
                 "the ledger did not answer, and so nothing is served", hint="try again later"
             )
-        return ledger.size()
+        return ledger.size(), deletions(ledger)
 
 
-def _told(refused: dict[str, tuple[str, ...]]) -> str:
+def _told(refused: Mapping[str, tuple[str, ...]]) -> str:
     return next((f"'{name}': {', '.join(why)}" for name, why in sorted(refused.items())), "")
 
 
