@@ -1,7 +1,6 @@
 """The assistant as processes: a real server of a small model, and what is kept of it."""
 
 import importlib.util
-import json
 import os
 import pty
 import shutil
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
-import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.cli import COMMAND, Done, environment, sayso
@@ -36,13 +34,18 @@ ABOUT = "zq-a-quiet-week"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A `transformers serve` of a small model with a chat template; yields address and name."""
+    import torch
     import transformers
 
     place = tmp_path_factory.mktemp("served") / "small"
     shutil.copytree(small_base(), place)
-    # The system message alone is longer than what the small base reads.
-    config = transformers.GPT2Config.from_pretrained(place, n_positions=1024)
-    transformers.GPT2LMHeadModel(config).save_pretrained(place)
+    # Our instructions alone are longer than what the small base reads.
+    model = transformers.AutoModelForCausalLM.from_pretrained(place)
+    wider = torch.nn.Embedding(1024, model.config.n_embd)
+    with torch.no_grad():
+        wider.weight.copy_(model.transformer.wpe.weight.repeat(8, 1))
+    model.transformer.wpe, model.config.n_positions = wider, 1024
+    model.save_pretrained(place)
     tokenizer = transformers.AutoTokenizer.from_pretrained(place)
     tokenizer.chat_template = CHAT
     tokenizer.save_pretrained(place)
@@ -50,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        str(Path(sys.executable).with_name("transformers")), "serve", str(place),
+        sys.executable, "-m", "transformers.cli.transformers", "serve", str(place),
         "--host", "127.0.0.1", "--port", str(port), "--device", "cpu",
     ]  # fmt: skip
     quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -100,7 +103,7 @@ def remote(server: tuple[str, str], recipient: str = "LinkedIn") -> tuple[str, .
     return ("--url", server[0], "--model", server[1], "--recipient", recipient, "--tokens", "8")
 
 
-def test_a_post_from_a_real_server_is_kept_and_deleted(
+def test_a_post_from_a_real_server_is_kept_and_drawn_by_its_seed(
     folder: Path, server: tuple[str, str]
 ) -> None:
     asking = ("post", "--member", "m2", "--about", ABOUT, *remote(server), "--seed", "3")
@@ -115,12 +118,8 @@ def test_a_post_from_a_real_server_is_kept_and_deleted(
     assert told["recipient"] == {"name": "LinkedIn", "url": server[0]}
     kept = write(folder, "kept", "--member", "m2", "--json").value["kept"]
     assert [(one["asked"], one["written"]) for one in kept] == [(ABOUT, told["texts"])]
-    assert write(folder, "kept", "--member", "m1", "--json").value["kept"] == []
-    # Nobody else deletes it.
-    assert write(folder, "delete", told["kept"], "--member", "m1").code == 2
-    gone = write(folder, "delete", told["kept"], "--member", "m2", "--json")
-    assert gone.value == {"deleted": [told["kept"]]}
-    assert write(folder, "kept", "--member", "m2", "--json").value["kept"] == []
+    again = write(folder, *asking, "--yes", "--json")
+    assert again.value["texts"] == told["texts"][:1]
 
 
 def test_in_a_terminal_the_text_is_labelled_and_the_recipient_confirmed(
@@ -146,81 +145,3 @@ def test_in_a_terminal_the_text_is_labelled_and_the_recipient_confirmed(
         assert process.returncode == code
         assert b"the member's profile goes to 'LinkedIn' at " in seen
         assert text.startswith("[written by a machine; nobody has checked it]\n") == (code == 0)
-
-
-@pytest.mark.parametrize(
-    ("more", "code", "match"),
-    [
-        ((), 3, "nobody accepted 'LinkedIn'"),
-        (("--recipient", "Somebody", "--yes"), 3, "'Somebody' is no recipient"),
-        (("--url", "http://127.0.0.1:1/v1", "--yes"), 4, "cannot be reached"),
-        (("--url", "http://example.org/v1", "--yes"), 2, "in the clear"),
-        (("--release", "nowhere"), 2, "give --release or --url"),
-        (("--member", "nobody", "--yes"), 2, "no such member"),
-        (("--key-file", "nowhere", "--yes"), 2, "key file"),
-    ],
-)
-def test_what_is_refused(
-    folder: Path, server: tuple[str, str], more: tuple[str, ...], code: int, match: str
-) -> None:
-    asking = ("post", "--member", "m2", "--about", ABOUT, *remote(server))
-    done = write(folder, *asking, *more, "--json")
-
-    assert done.code == code, done.err
-    assert match in done.out
-    assert ABOUT not in done.out + done.err
-
-
-def test_a_configured_recipient_needs_no_yes_and_the_key_stands_in_a_file(
-    folder: Path, server: tuple[str, str]
-) -> None:
-    config = folder / "ws" / "sayso.toml"
-    before = config.read_text()
-    own = {"url": server[0], "model": server[1], "recipient": "LinkedIn", "key_file": "keys/k"}
-    text = before
-    for name, value in own.items():
-        text = text.replace(f'{name} = ""', f"{name} = {json.dumps(value)}", 1)
-    config.write_text(text)
-    (folder / "ws" / "keys" / "k").write_text("secret\n")
-    try:
-        done = write(folder, "post", "--member", "m2", "--about", ABOUT, "--tokens", "4", "--json")
-        off = sayso("choose", "m2", "off", "--workspace", folder / "ws")
-        again = write(
-            folder, "post", "--member", "m2", "--about", ABOUT, "--tokens", "4", "--json",
-            "--seed", str(done.value["seed"]),
-        )  # fmt: skip
-    finally:
-        config.write_text(before)
-
-    assert (done.code, off.code, again.code) == (0, 0, 0), done.err
-    assert f"goes to 'LinkedIn' at {server[0]}" in done.err
-    assert "secret" not in done.out + done.err
-
-
-def test_what_is_kept_is_refused_to_training_while_the_member_is_off(
-    folder: Path, server: tuple[str, str]
-) -> None:
-    for who in ("m4", "m5"):
-        asking = ("post", "--member", who, "--about", f"{ABOUT} of {who}", *remote(server))
-        assert write(folder, *asking, "--yes").code == 0
-    assert sayso("choose", "m4", "off", "--workspace", folder / "ws").code == 0
-    out = folder / "kept.parquet"
-    exported = write(folder, "export", "--out", out, "--json")
-    built = sayso(
-        "build", "--content", out, "--out", folder / "kept", "--workspace", folder / "ws", "--json"
-    )
-
-    assert exported.code == 0, exported.err
-    assert write(folder, "export", "--out", out).code == 5
-    assert built.code == 0, built.err
-    rows = pq.read_table(out).to_pylist()
-    mine = [row for row in rows if row["member_id"] in {"m4", "m5"}]
-    assert {(row["category"], row["visibility"]) for row in mine} == {("prompt", "platform")}
-    assert sorted((row["member_id"], row["authorship"]) for row in mine) == [
-        ("m4", "generated"), ("m4", "own"), ("m5", "generated"), ("m5", "own"),
-    ]  # fmt: skip
-    admitted = pq.read_table(folder / "kept" / "records").to_pylist()
-    assert {row["text"] for row in admitted if row["member_id"] in {"m4", "m5"}} == {
-        f"{ABOUT} of m5"
-    }
-    assert built.value["reasons"]["CHOSEN_OFF"] >= 2

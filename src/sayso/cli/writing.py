@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def writing_options(function: Callable[..., Any]) -> Callable[..., Any]:
         own = {name: given.pop(name) for name in ("content", "about") if name in given}
         return function(shared, member_id(member), wish=Wish(**given), **own)
 
-    wrapper.__doc__ = function.__doc__
+    wrapped = update_wrapper(wrapper, function)
     for option in reversed(
         (
             click.option("--member", required=True, metavar="M", help="For whom."),
@@ -94,8 +95,8 @@ def writing_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--yes", is_flag=True, help="The member accepts the recipient."),
         )
     ):  # fmt: skip
-        wrapper = option(wrapper)
-    return wrapper
+        wrapped = option(wrapped)
+    return wrapped
 
 
 @click.group("write")
