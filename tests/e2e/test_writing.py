@@ -95,8 +95,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def write(folder: Path, *arguments: str | Path, **more: str) -> Done:
-    return sayso("write", *arguments, "--workspace", folder / "ws", **more)
+def write(folder: Path, *arguments: str | Path) -> Done:
+    return sayso("write", *arguments, "--workspace", folder / "ws")
 
 
 def remote(server: tuple[str, str], recipient: str = "LinkedIn") -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sayso.errors import InputError
 from sayso.model import Authorship, Category, Visibility
-from sayso.writing.profile import load_profile
+from sayso.writing.material import load_material
 from sayso.writing.prompt import INSTRUCTIONS, bio_prompt, post_prompt
 from tests.town import AT, Row, record_row, write_content
 
@@ -47,7 +47,7 @@ def material(rows: list[Row]) -> str:
     """Return what the member's prompt would give a model; empty where there is none."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_content(Path(folder) / "c.parquet", rows)
-        pieces = load_profile(path, WHO, AT)
+        pieces = load_material(path, WHO, AT)
     try:
         return bio_prompt([one.text for one in pieces]).material
     except InputError:

@@ -21,8 +21,8 @@ from sayso.errors import RefusedError
 from sayso.ledger.kept import keep
 from sayso.workspace import Workspace
 from sayso.writing.exchange import Exchange
+from sayso.writing.material import load_material
 from sayso.writing.permission import need_assistance, need_recipient
-from sayso.writing.profile import load_profile
 from sayso.writing.prompt import Prompt, bio_prompt, post_prompt
 from sayso.writing.provider import Provider, Sampling
 
@@ -67,7 +67,7 @@ def ask_bio(workspace: Workspace, who: str, content: Path) -> Asked:
         UnavailableError: The ledger did not answer.
     """
     need_assistance(workspace, who)
-    pieces = load_profile(content, who, workspace.clock())
+    pieces = load_material(content, who, workspace.clock())
     prompt = bio_prompt([one.text for one in pieces])
     return Asked(who, "bio", prompt, made_from=tuple(one.record_id for one in pieces))
 

@@ -123,7 +123,6 @@ class Remote:
         check_url(endpoint.recipient.url)
         self._endpoint = endpoint
         self._wait = wait
-        self._http = _need_http()
 
     @property
     def name(self) -> str:
@@ -151,8 +150,9 @@ class Remote:
             "top_p": sampling.top_p,
             "seed": sampling.seed,
         }
-        timeout = self._http.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-        with self._http.Client(trust_env=False, follow_redirects=False, timeout=timeout) as client:
+        http = _need_http()
+        timeout = http.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        with http.Client(trust_env=False, follow_redirects=False, timeout=timeout) as client:
             client.headers = self._endpoint.headers
             yield from self._tried(client, body)
 
@@ -175,7 +175,7 @@ class Remote:
                 return
 
     def _once(self, client: Any, body: dict[str, object]) -> Iterator[str]:
-        http = self._http
+        http = _need_http()
         try:
             with client.stream("POST", self._endpoint.url, json=body) as response:
                 if response.status_code != 200:

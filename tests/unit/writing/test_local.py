@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sayso.errors import InputError, IntegrityError, RefusedError, UnavailableError
+from sayso.training.learn import Loaded, load_base
 from sayso.training.runs import STATEMENT
 from sayso.writing import Sampling
 from sayso.writing.local import WORKER, LocalModel, load_release
@@ -118,14 +119,11 @@ def test_what_is_not_what_was_signed_is_not_loaded(
 
 
 def test_weights_in_memory_are_compared(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sayso.writing import local
-
-    def careless(path: Path, device: str) -> object:
+    def careless(path: Path, device: str) -> Loaded:
         loaded = load_base(path, device)
         next(loaded.model.parameters()).data[0] += 1
         return loaded
 
-    load_base = local.load_base
-    monkeypatch.setattr(local, "load_base", careless)
+    monkeypatch.setattr("sayso.writing.local.load_base", careless)
     with pytest.raises(IntegrityError, match="weights in memory"):
         load_release(trained.workspace, trained.released.path)

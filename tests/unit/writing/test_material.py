@@ -7,14 +7,14 @@ import pytest
 
 from sayso.errors import InputError
 from sayso.model import Authorship, Category, Visibility
-from sayso.writing.profile import ALLOWED, load_profile
+from sayso.writing.material import ALLOWED, load_material
 from tests.town import AT, Row, record_row, write_content
 from tests.unit.writing.lab import profile_row
 
 
 def profile(folder: Path, *rows: Row, who: str = "m1") -> list[tuple[str, str]]:
     path = write_content(folder / "c.parquet", rows)
-    return [(one.record_id, one.text) for one in load_profile(path, who, AT)]
+    return [(one.record_id, one.text) for one in load_material(path, who, AT)]
 
 
 def test_categories_and_visibilities_are_allowed_one_by_one(tmp_path: Path) -> None:
@@ -84,6 +84,6 @@ def test_integer_ids_and_other_tables_are_read_alike(tmp_path: Path) -> None:
         "1,7,profile,public,own,Seven\n2,77,profile,public,own,Other\n"
     )
 
-    assert [one.text for one in load_profile(path, "7", AT)] == ["Seven"]
+    assert [one.text for one in load_material(path, "7", AT)] == ["Seven"]
     with pytest.raises(InputError):
-        load_profile(tmp_path / "nothing.parquet", "7", AT)
+        load_material(tmp_path / "nothing.parquet", "7", AT)

@@ -1,4 +1,4 @@
-"""The profile: what one member's own records say of them.
+"""The material of a biography: what one member's own records say of them.
 
 Promises: by allow-list of categories and visibilities, own words alone, of one member alone:
 no row of anybody else is ever read into a value. A record whose id is missing or repeated is
@@ -6,8 +6,8 @@ nobody's. E-mail addresses and phone numbers are masked, as they are in training
 platform's content and keeps nothing.
 
 Example:
-    >>> load_profile(Path("content.parquet"), "7", at)          # doctest: +SKIP
-    (Piece(record_id='r1', text='...'),)
+    >>> load_material(Path("content.parquet"), "7", at)          # doctest: +SKIP
+    (Material(record_id='r1', text='...'),)
 """
 
 from collections.abc import Mapping
@@ -33,14 +33,14 @@ _ORDER: tuple[Category | None, ...] = tuple(ALLOWED)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Material:
     """What one record says."""
 
     record_id: str
     text: str = field(repr=False)
 
 
-def load_profile(content: Path, who: str, at: datetime) -> tuple[Piece, ...]:
+def load_material(content: Path, who: str, at: datetime) -> tuple[Material, ...]:
     """Return what a member's profile says at an instant, in a fixed order.
 
     Args:
@@ -76,7 +76,7 @@ def load_profile(content: Path, who: str, at: datetime) -> tuple[Piece, ...]:
         for row in rows
         if _is_allowed(facts := record_facts(row, is_single=row["times"] == 1), at) and row["words"]
     ]
-    return tuple(Piece(record_id, mask_contacts(words)) for _, record_id, words in sorted(found))
+    return tuple(Material(record_id, mask_contacts(words)) for _, record_id, words in sorted(found))
 
 
 def _is_allowed(facts: RecordFacts, at: datetime) -> bool:
