@@ -260,11 +260,12 @@ def _drawing(sampling: Sampling) -> Any:
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             if not sampling.temperature:
                 return scores
-            scores = scores / sampling.temperature
-            if sampling.top_p < 1:
-                scores = transformers.TopPLogitsWarper(sampling.top_p)(input_ids, scores)
+            # On the processor: a sum over sorted scores has no fixed order on a GPU.
             even = torch.rand(scores.shape, generator=generator, dtype=torch.float64)
             noise = -torch.log(-torch.log(even.clamp_min(torch.finfo(torch.float64).tiny)))
-            return scores + noise.to(scores.device, scores.dtype)
+            drawn = scores.to("cpu", torch.float64) / sampling.temperature
+            if sampling.top_p < 1:
+                drawn = transformers.TopPLogitsWarper(sampling.top_p)(input_ids, drawn)
+            return (drawn + noise).to(scores.device, scores.dtype)
 
     return Drawing()

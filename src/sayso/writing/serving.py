@@ -179,7 +179,7 @@ class ServedRelease:
         except RefusedError as refused:
             self._serving, self._why = None, refused.message
             return
-        refused_now = standing_of(self._workspace, self._run).refused
+        refused_now = self._refused()
         if refused_now.keys() & self._serving.release.adapters.keys():
             self._serving, self._why = None, _told(refused_now)
 
@@ -187,7 +187,7 @@ class ServedRelease:
         """Serve all that was asked for, without what is refused now."""
         whole, now = self._whole.adapters.keys(), self._serving
         if now is not None:
-            refused_now = standing_of(self._workspace, self._run).refused
+            refused_now = self._refused()
             wanted = whole - refused_now.keys()
             if wanted == now.release.adapters.keys():
                 return
@@ -204,6 +204,19 @@ class ServedRelease:
             )
         left_out = {name: made.left_out[name] for name in whole & made.left_out.keys()}
         self._serve(load_release(self._workspace, made.path), _told(left_out))
+
+    def _refused(self) -> Mapping[str, tuple[str, ...]]:
+        """Return shard -> why its adapter may not be served now, after reading every record.
+
+        Raises:
+            IntegrityError: Another run stands where the release's run stood.
+        """
+        standing = standing_of(self._workspace, self._run)
+        if standing.run.digest != self._whole.run:
+            raise IntegrityError(
+                f"'{self._run}' is not the run of this release", hint="bring back the run"
+            )
+        return standing.refused
 
     def _read_marks(self) -> tuple[int, int]:
         """Return the ledger's size, and how often something that was kept was deleted.

@@ -14,8 +14,10 @@ from sayso.errors import InputError
 from sayso.settings import RemoteModel, parse_assistant
 from sayso.workspace import Workspace
 from sayso.writing import LABEL
+from tests.unit.writing.conftest import Trained
 from tests.unit.writing.endpoint import Answer, said, serving
 from tests.unit.writing.lab import make_workspace, write_profiles
+from tests.unit.writing.test_serving import BEGUN, lift_all
 
 pytest.importorskip("httpx2", reason="sayso[write] is not installed")
 
@@ -190,6 +192,37 @@ def test_what_is_kept_is_content_that_off_refuses(
     assert [after[place]["reasons"] for place in of_m2] == [
         ["CHOSEN_OFF"], ["CHOSEN_OFF", "NOT_OWN_WORDS"],
     ]  # fmt: skip
+
+
+def test_a_release_writes_until_a_hold_stands_over_it(
+    trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAYSO_WORKSPACE", str(trained.workspace.path))
+    command = [
+        "write", "post", "--member", "m4", "--about", ABOUT, "--tokens", "12", "--seed", "1",
+        "--release", str(trained.released.path), "--json",
+    ]  # fmt: skip
+
+    def run() -> Told:
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        out, err = capsys.readouterr()
+        return int(str(ended.value.code)), json.loads(out), err
+
+    code, told, err = run()
+    assert code == 0, err
+    assert told["recipient"] is None
+    assert told["model"] == f"release {trained.released.release.digest[:16]}"
+    assert told["texts"][0]
+    assert "goes to" not in err
+    assert run()[1]["texts"] == told["texts"]
+    trained.workspace.place_hold("US", begins=BEGUN, placed_by="x", hold_id="held-command")
+    try:
+        code, told, err = run()
+    finally:
+        lift_all(trained.workspace)
+    assert code == 3
+    assert "hold 'held-command' stands over US" in told["error"]["message"]
 
 
 @pytest.mark.parametrize(
