@@ -108,11 +108,12 @@ def erase(
             adopt(ledger, copy)
         placed = entomb(ledger, member_id, recorded_us)
         done = _finish(ledger, work_left(ledger), {member_id}, progress)
-    head_rows = done.ledger.head_rows + placed.head_rows
-    return replace(
-        done, entry=placed.entry, is_new=placed.is_new,
-        ledger=replace(done.ledger, head_rows=head_rows),
-    )  # fmt: skip
+    ledger_part = replace(
+        done.ledger,
+        head_rows=done.ledger.head_rows + placed.head_rows,
+        kept_rows=done.ledger.kept_rows + placed.kept_rows,
+    )
+    return replace(done, entry=placed.entry, is_new=placed.is_new, ledger=ledger_part)
 
 
 def reapply(

@@ -6,7 +6,7 @@ so. Commitments and roots stay, and every proof with them. Holds no clock.
 
 Kinds: `members` and `notices` are versions of these tables that another version has taken
 the place of; `snapshots` are the records of snapshots; `choices` and `tombstones` are kept
-for ever.
+for ever, and `prompts`, what the assistant was given and wrote, until the member deletes them.
 
 Example:
     >>> parse_retention({"members": {"keep": "30 days", "reason": "audits"}})["members"].days
@@ -38,7 +38,7 @@ Progress = Callable[[str, int], None]
 
 DAY_US = 86_400_000_000
 FOREVER = "forever"
-SNAPSHOTS, CHOICES, TOMBSTONES = "snapshots", "choices", "tombstones"
+SNAPSHOTS, CHOICES, TOMBSTONES, PROMPTS = "snapshots", "choices", "tombstones", "prompts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,13 @@ DEFAULTS: Retention = {
     SNAPSHOTS: Keeping(1095, "a model's training set can be examined for three years"),
     CHOICES: Keeping(None, "an objection must be answerable as long as anything is built"),
     TOMBSTONES: Keeping(None, "an erased member must stay refused"),
+    PROMPTS: Keeping(None, "they are the member's, who deletes them"),
 }
 # Why these are never deleted; retention could only make them answer wrongly.
 FOR_EVER = {
     CHOICES: "an earlier `off` stands again where a member moves and a later `on` does not count",
     TOMBSTONES: "without it a file or a backup would bring the erased back",
+    PROMPTS: "who wrote them says for how long, with 'sayso write delete'",
 }
 
 

@@ -10,13 +10,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, sign
 from sayso.attest.keys import SigningKey
 from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
+from sayso.ledger import schema
 from sayso.ledger.commitments import commitments
 from sayso.ledger.fsck import fsck
 from sayso.ledger.ingest import seal
+from sayso.ledger.kept import delete_kept, keep, kept_of_all
 from sayso.model import Reason
 from sayso.opening import init_workspace, open_workspace
 from sayso.snapshot import compare, load_manifest, load_records
@@ -40,6 +43,7 @@ from tests.unit.ledger.builders import entries, key_of
 
 WHO = "vanish-4711-member"
 WORDS = tuple(f"unforgettable words number {n} of somebody" for n in range(3))
+KEPT = "unforgettable words for the assistant"
 CHANNEL = "a-channel-of-theirs-alone"
 OTHERS = tuple(f"stays-{n:03d}" for n in range(40))
 
@@ -64,6 +68,9 @@ def wire(url: str, folder: Path) -> Workspace:
     workspace.ingest("notices", write_jsonl(folder / "n.jsonl", notices))
     workspace.choose(WHO, "on", channel=CHANNEL)  # later than the off
     workspace.choose(OTHERS[2], "off")
+    for number, who in enumerate((WHO, WHO, OTHERS[0])):
+        keep(workspace.ledger, who, f"kept-{number}", KEPT.encode(), START_US)
+    delete_kept(workspace.ledger, WHO, ["kept-1"], START_US)
     return workspace
 
 
@@ -125,7 +132,16 @@ def needles(workspace: Workspace) -> set[bytes]:
     key = key_of(workspace.ledger, WHO)
     assert key is not None
     plain = {word.encode() for word in (WHO, *WORDS, CHANNEL, "secret-0", "secret-2")}
+    plain |= {b"kept-0", b"kept-1", sealed_of(workspace)}
     return plain | spelled(key)
+
+
+def sealed_of(workspace: Workspace) -> bytes:
+    """What stands in the place of WHO's words to the assistant."""
+    with workspace.ledger.reading() as con:
+        column = schema.kept.c
+        query = sa.select(column.sealed).where(column.kept_id == "kept-0")
+        return bytes(con.execute(query).scalar_one())
 
 
 def everywhere(folder: Path) -> list[Path]:
@@ -163,6 +179,8 @@ def test_nothing_is_left_and_every_commitment_stands(either: tuple[Path, Workspa
     assert [
         (folder / name / "manifest.json").read_bytes() for name in ("first", "second")
     ] == manifests
+    assert done.ledger.kept_rows == 2
+    assert [who for who, _ in kept_of_all(workspace.ledger)] == [OTHERS[0]]
     assert (done.ledger.keys, len(done.ledger.segments), len(done.ledger.tables)) == (1, 2, 3)
     assert [one.reached for one in done.snapshots] == [Reached.ERASED] * 2
     assert done.inputs == (str(folder / "content.parquet"),)

@@ -32,6 +32,7 @@ from sayso.cli import (
     trace,
     training,
     verify,
+    writing,
 )
 from sayso.cli.shared import fail_with, root_options
 from sayso.errors import (
@@ -70,6 +71,7 @@ for _room in (
     snapshots,
     training,
     audit,
+    writing,
     log,
     trace,
     pack,

@@ -42,6 +42,7 @@ def _erased(done: Erasure) -> dict[str, object]:
         "returned": done.returned,
         "keys": ledger.keys,
         "choices_in_database": ledger.head_rows,
+        "kept_in_database": ledger.kept_rows,
         "rows_in_files": ledger.rows,
         "segments": list(ledger.segments),
         "tables": list(ledger.tables),
@@ -71,6 +72,7 @@ def _told(done: Erasure) -> list[str]:
     lines += [
         "deleted:",
         f"  {ledger.keys} keys and {ledger.head_rows} choices in the database",
+        f"  {ledger.kept_rows} things that the assistant was given or gave",
         f"  {ledger.rows} rows in {len(ledger.segments)} segments and {len(ledger.tables)} tables",
         *(f"  {name}" for name in (*ledger.segments, *ledger.tables)),
         *(f"  {name}, which nothing listed" for name in done.swept),

@@ -8,9 +8,9 @@ of snapshots; see `sayso.erasure`.
 
 Life of an erasure:
 
-1. `entomb`, one transaction: the tombstone, the entry, the note that work is left; the
-   member's choices in the head become null but for their commitments. The tombstone's tag
-   is on disk in `keys/erased.tags` before that.
+1. `entomb`, one transaction: the tombstone, the entry, the note that work is left; what is
+   kept of the assistant goes; the member's choices in the head become null but for their
+   commitments. The tombstone's tag is on disk in `keys/erased.tags` before that.
 2. `blank`, outside the writers' lock: each segment and table that holds rows of theirs is
    written anew under another name, the rows null but for `ordinal` and `commitment`. One
    transaction lists the new files in the place of the old ones and deletes the key, which
@@ -85,11 +85,13 @@ class Entombed:
         entry: The index of the erasure's entry.
         is_new: Whether it was placed now.
         head_rows: Choices in the head that were made null.
+        kept_rows: Rows of what is kept of the assistant that were deleted.
     """
 
     entry: int
     is_new: bool
     head_rows: int
+    kept_rows: int
 
 
 def entomb(ledger: Ledger, member_id: str, recorded_us: int) -> Entombed:
@@ -104,7 +106,8 @@ def entomb(ledger: Ledger, member_id: str, recorded_us: int) -> Entombed:
         keep_tags(ledger.folder, [tag])
         entry = _place(ledger, con, tag, recorded_us, None) if found is None else int(found)
         _note_work(con, tag, bucket)
-        return Entombed(entry, found is None, _blank_head(con, [member_id]))
+        head_rows = _blank_head(con, [member_id])
+        return Entombed(entry, found is None, head_rows, _delete_kept(con, [member_id]))
 
 
 def _place(
@@ -137,6 +140,14 @@ def _blank_head(con: sa.Connection, ids: Collection[str]) -> int:
         )  # fmt: skip
         rows += int(done.rowcount)
     return rows
+
+
+def _delete_kept(con: sa.Connection, ids: Collection[str]) -> int:
+    """Delete what is kept of the assistant for some members, ids and all."""
+    table = schema.kept
+    return sum(
+        int(con.execute(sa.delete(table).where(table.c.member_id == one)).rowcount) for one in ids
+    )
 
 
 def adopt_tags(ledger: Ledger, recorded_us: int) -> int:
@@ -204,6 +215,7 @@ class Blanked:
     Attributes:
         ids: Of whom something was found, and the entries that erased them.
         head_rows: Choices in the head that were made null.
+        kept_rows: Rows of what is kept of the assistant that were deleted.
         keys: Keys deleted.
         segments: Segments written anew, by their new names.
         tables: Versions of tables written anew, by their new names.
@@ -212,6 +224,7 @@ class Blanked:
 
     ids: Mapping[str, int]
     head_rows: int
+    kept_rows: int
     keys: int
     segments: tuple[str, ...]
     tables: tuple[str, ...]
@@ -270,11 +283,11 @@ def blank(ledger: Ledger, buckets: Buckets) -> Blanked:
                     remove([made.path for made in anew])  # a segment was sealed meanwhile
                     continue
                 _list_anew(con, anew)
-                head_rows = _blank_head(con, ids)
+                head_rows, kept_rows = _blank_head(con, ids), _delete_kept(con, ids)
                 keys = _delete_keys(con, ids)
             remove([made.old.path for made in anew])
             return Blanked(
-                ids, head_rows, keys,
+                ids, head_rows, kept_rows, keys,
                 tuple(made.path.name for made in anew if not made.old.is_table),
                 tuple(made.path.name for made in anew if made.old.is_table),
                 sum(made.rows for made in anew),
@@ -403,7 +416,8 @@ def scrub(ledger: Ledger, ids: Collection[str], *, patient: bool = True) -> None
         UnavailableError: A reader holds the write-ahead log.
     """
     if ledger.engine.dialect.name != "sqlite":
-        ledger.maintain(f"VACUUM {schema.entry.name}, {schema.member_key.name}")
+        named = (schema.entry.name, schema.member_key.name, schema.kept.name)
+        ledger.maintain(f"VACUUM {', '.join(named)}")
         return
     _checkpoint(ledger, patient=patient)
     path = Path(ledger.engine.url.database or "")

@@ -8,6 +8,7 @@ version of a table: what is not published with its entry. `member_key` has one r
 member. `erased` has one row per erased member: a keyed tag, never an id. `erasure_work` has
 one row per erasure that is not finished. `snapshot` has one row per folder in which a
 snapshot was made, or is being made. `checkpoint` has one row: the last one that was signed.
+`kept` has one row per thing that a member gave the assistant, encrypted until it is deleted.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,8 @@ head = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     # How often an erasure or retention put files in the place of others.
     sa.Column("rewritten", sa.BigInteger, nullable=False),
+    # How often something of `kept` was deleted, which is no entry.
+    sa.Column("deletions", sa.BigInteger, nullable=False),
 )
 entry = sa.Table(
     "sayso_entry",
@@ -128,10 +131,21 @@ checkpoint = sa.Table(
     sa.Column("note", sa.LargeBinary, nullable=False),
 )
 
+kept = sa.Table(
+    "sayso_kept",
+    metadata,
+    sa.Column("kept_id", sa.Text, primary_key=True),
+    sa.Column("member_id", sa.Text, nullable=False, index=True),
+    sa.Column("kept_us", sa.BigInteger, nullable=False),
+    # Null once it is deleted.
+    sa.Column("sealed", sa.LargeBinary),
+    sa.Column("deleted_us", sa.BigInteger),
+)
+
 
 def _first(con: sa.Connection) -> None:
     metadata.create_all(con)
-    con.execute(sa.insert(head).values(one=1, size=0, version=0, rewritten=0))
+    con.execute(sa.insert(head).values(one=1, size=0, version=0, rewritten=0, deletions=0))
 
 
 # Step i brings version i to version i + 1; never edit one that was released.

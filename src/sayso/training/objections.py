@@ -6,7 +6,7 @@ no. An `off` is spared where every rule that counts says `future-runs`: the stri
 rules at the training and at the `off`. Does not stop or delete anything.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from sayso.decision.content import content_columns
 from sayso.decision.many import decide_many
 from sayso.decision.states import STANDING_BITS, MemberStates
 from sayso.facts import instant_of
+from sayso.ledger.kept import deleted_kept, kept_id_of
 from sayso.ledger.rows import MEMBERS, NOTICES
 from sayso.ledger.versions import version_at
 from sayso.model import (
@@ -189,9 +190,10 @@ def refused_today(
     now = in_force(workspace.rules(known).book, manifest.purpose, at)
     spare = _Sparing(workspace, manifest.purpose, known, then, now)
     asked = None if content is None else _masks_of(content, states)
+    deleted = deleted_kept(workspace.ledger)
     found: dict[bytes, Refusal] = {}
     for table in _gathered(table for _, table in bucket_tables(snapshot)):
-        for tag, member, country, mask, moved in _decided(table, states, then, asked):
+        for tag, member, country, mask, moved in _decided(table, states, then, asked, deleted):
             reasons = tuple(str(reason) for reason in reasons_of(mask))
             spared = not moved and spare.is_spared(member, country, mask)
             more = (MOVED,) if moved else ()
@@ -216,6 +218,7 @@ def _decided(
     states: MemberStates,
     then: InForce,
     asked: Mapping[tuple[str, str], int] | None,
+    deleted: Collection[tuple[str, str]],
 ) -> Iterator[tuple[bytes, str, str, int, bool]]:
     """Yield tag, member, country, mask and whether they moved, of what is refused."""
     if not table.num_rows:
@@ -228,10 +231,12 @@ def _decided(
     standing = packed & ((1 << STANDING_BITS) - 1)
     lives = [states.countries[code] for code in states.country[standing].tolist()]
     columns = table.select(["tag", "member_id", "country", "record_id"]).to_pylist()
+    gone = mask_of((Reason.RECORD_DELETED,))
     for row, mask, country in zip(columns, masks.tolist(), lives, strict=True):
         if asked is not None:
-            gone = mask_of((Reason.RECORD_DELETED,))
             mask |= asked.get((row["member_id"], row["record_id"]), gone)  # noqa: PLW2901
+        if deleted and (row["member_id"], kept_id_of(row["record_id"])) in deleted:
+            mask |= gone  # noqa: PLW2901
         moved = country != row["country"]
         if mask or moved:
             yield bytes(row["tag"]), row["member_id"], row["country"], mask, moved
