@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sayso.model import DEFAULT_PURPOSE
@@ -117,6 +118,15 @@ def generate(folder: Path, count: int, seed: int = 2024) -> Generated:
     return Generated(
         **paths, followed=str(followed["member_id"]), followed_record=str(own["record_id"])
     )
+
+
+def write_lesson(made: Generated, folder: Path, count: int) -> Path:
+    """Write what the first so many members wrote: enough for a small model to learn from."""
+    records = pq.read_table(made.content)
+    first = pc.less(records["member_id"], f"m{count:06d}")
+    path = folder / "lesson.parquet"
+    pq.write_table(records.filter(first), path)
+    return path
 
 
 def _person(random_: random.Random, number: int) -> dict[str, object]:
