@@ -55,7 +55,7 @@ MOST_LEARNED, MOST_HEARD = 40, 15
 SINGLES = 2
 # Chosen by `--pilot`, with one adapter on everything and authors whom no table looks at.
 _RECIPE = Recipe(shards=1, batch_blocks=4)
-RATES = ("0.003", "0.01", "0.03")
+RATES = ("0.01", "0.03", "0.1")
 RECIPES = {
     "polis": _RECIPE.model_copy(update={"learning_rate": "0.01", "epochs": 3}),
     "stackexchange": _RECIPE.model_copy(update={"learning_rate": "0.01", "epochs": 1}),

@@ -5,7 +5,7 @@ folder that it is given. Does not decide; the demo asks the workspace like anybo
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -120,12 +120,17 @@ def generate(folder: Path, count: int, seed: int = 2024) -> Generated:
     )
 
 
-def write_lesson(made: Generated, folder: Path, count: int) -> Path:
-    """Write what the first so many members wrote: enough for a small model to learn from."""
+def write_lesson(made: Generated, folder: Path, countries: Sequence[str], count: int) -> Path:
+    """Write what the first members of some countries wrote, each with so many members."""
+    people = pq.read_table(made.members, columns=["member_id", "country"]).to_pylist()
+    pupils = [
+        who
+        for country in countries
+        for who in [row["member_id"] for row in people if row["country"] == country][:count]
+    ]
     records = pq.read_table(made.content)
-    first = pc.less(records["member_id"], f"m{count:06d}")
     path = folder / "lesson.parquet"
-    pq.write_table(records.filter(first), path)
+    pq.write_table(records.filter(pc.is_in(records["member_id"], pa.array(pupils))), path)
     return path
 
 

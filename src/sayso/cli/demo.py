@@ -132,6 +132,11 @@ def _prove(
 
 def _point(out: Path, say: "_Speaker", *, with_model: bool) -> None:
     say("10. To look at:" if with_model else "7. To look at:")
+    model = (
+        ("run/run.json", "what the adapters learned from, on what, and how"),
+        ("second.partial/SEALED", "the signed statement of the run that was stopped"),
+        ("releases", "what may be served; each says which adapters it holds"),
+    )
     for name, what in (
         ("timeline.svg", "who was when under which rule or hold"),
         ("snapshot/README.md", "the dataset card, with refusals.svg beside it"),
@@ -139,6 +144,7 @@ def _point(out: Path, say: "_Speaker", *, with_model: bool) -> None:
         ("packs/snapshot.zip", "its report.html is for an authority's staff; the others' likewise"),
         ("sayso-verify.pyz", "the verifier as one file: python sayso-verify.pyz PACK"),
         ("ws/rulebook", "the rules as text; change one, then `sayso rulebook check`"),
+        *(model if with_model else ()),
     ):
         say(f"   {out / name}  {what}")
 

@@ -5,7 +5,7 @@ models write. Where the extra `train` is not installed, says what to install and
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,20 +33,24 @@ from sayso.training import (
     train,
 )
 from sayso.training.environment import need_torch
+from sayso.training.foundation import own_base
 from sayso.training.learn import load_base
 from sayso.training.release import MODEL
+from sayso.training.run import BASES
 from sayso.training.text import BIOGRAPHY
 from sayso.workspace import Workspace
 
-# So many members are a lesson that a small model learns in some seconds.
-PUPILS = 200
-RECIPE = Recipe(shards=4, batch_blocks=1)
+# Where it was paused. So many members of each are a lesson of some seconds.
+COUNTRIES, PUPILS = ("CA", "GB", "HK"), 60
+RECIPE = Recipe(shards=4, epochs=2, batch_blocks=1, learning_rate="0.003")
 PAUSED_AT = datetime(2025, 11, 11, 9, tzinfo=UTC)
 LIFTED_AT = datetime(2025, 11, 20, 9, tzinfo=UTC)
 OFF_AT = datetime(2025, 11, 21, 9, tzinfo=UTC)
-HELD, FORGOTTEN_IN = "HK", "GB"
-# The stopped run has begun by then, and is far from its end.
-STOP_AFTER = 20
+HELD, HOLD, FORGOTTEN_IN = "HK", "hk-again", "GB"
+# Steps; the run has begun by then, and is far from its end.
+HELD_AFTER = 20
+# Fits the base's 128 positions beside the template's line.
+WRITTEN_TOKENS = 105
 
 
 @dataclass
@@ -84,15 +88,15 @@ def tell_training(
         say(f"6. The story goes on with a model that learns and forgets, but {error.message}.")
         say("   Install the extra `train` and run the demo again: pip install 'sayso[train]'\n")
         return None
-    content = write_lesson(made, out / "input", PUPILS)
+    content = write_lesson(made, out / "input", COUNTRIES, PUPILS)
     lesson = Lesson(workspace, present, out, workspace.build(content, out / "lesson").path, say)
     trained, first = _learn(lesson)
-    stopped = _pause(lesson, first)
+    stopped = _pause(lesson, first, sum(one.steps for one in trained.run.shards.values()))
     back = _lift(lesson, first)
     forgotten = _forget(lesson, first)
     return {
         "adapters": len(trained.run.shards),
-        "stopped_at_step": stopped,
+        "stopped_after_steps": stopped,
         "release": first.release.digest,
         "same_after_lift": back,
         **forgotten,
@@ -103,7 +107,9 @@ def tell_training(
 
 
 def _learn(lesson: Lesson) -> tuple[Trained, Released]:
-    lesson.say(f"6. A small model learns from what {PUPILS} of these members wrote, by shard:\n")
+    lesson.say(
+        f"6. A small model learns from {PUPILS} of these members in each of three countries:\n"
+    )
     with _shown("learning") as shown:
         losses = _Losses(shown)
         order = Order(lesson.snapshot, lesson.out / "run", RECIPE)
@@ -122,33 +128,29 @@ def _learn(lesson: Lesson) -> tuple[Trained, Released]:
 # ---- it stops when told to --------------------------------------------------------------
 
 
-def _pause(lesson: Lesson, first: Released) -> int:
-    """Place a hold while a run goes on; return the step that it stopped before."""
+def _pause(lesson: Lesson, first: Released, steps: int) -> int:
+    """Place a hold while a run goes on; return how many steps were done when it stopped."""
     lesson.present[0] = PAUSED_AT
-    lesson.say(f"7. {_day(PAUSED_AT)}: a second run has begun when Hong Kong is paused again.\n")
+    lesson.say(f"7. {_day(PAUSED_AT)}: Hong Kong is paused again, while another run goes on.\n")
     officer = _Officer(lesson)
     try:
         train(lesson.workspace, Order(lesson.snapshot, lesson.out / "second", RECIPE), officer)
     except StoppedError as stopped:
-        lesson.line(
-            "the run", f"stopped before step {stopped.step}, by hold '{', '.join(stopped.holds)}',"
-        )
-        lesson.line(
-            "", f"which was placed after step {officer.placed_after}; what it wrote is sealed"
-        )
-        step = stopped.step
+        done = stopped.step
+        told = f"held after {officer.placed_after} steps of {steps:,}, stopped after {done}"
+        lesson.line("run", f"{told}; what it wrote is sealed")
     else:
-        raise IntegrityError("the run went on under a hold", hint="report this")
+        raise IntegrityError("a run went on under a hold", hint="report this")
     try:
         open_release(lesson.workspace, first.path)
     except RefusedError as error:
-        lesson.line(f"{_short(first)}", f"is refused: {error.message}")
+        lesson.line(_short(first), f"may not be served: {error.message}")
+    else:
+        raise IntegrityError("a release was opened under a hold", hint="report this")
     without = release(lesson.workspace, lesson.out / "run", lesson.releases, leave_out=True)
-    lesson.line(
-        f"{_short(without)}",
-        f"serves in its place, {_adapters(without)} adapters: Hong Kong's are dropped\n",
-    )
-    return step
+    serves = f"serves in its place, {_adapters(without)} adapters"
+    lesson.line(_short(without), f"{serves}: those of Hong Kong are dropped\n")
+    return done
 
 
 class _Officer:
@@ -161,30 +163,27 @@ class _Officer:
 
     def __call__(self, _told: Told) -> None:
         self._steps += 1
-        if self._steps != STOP_AFTER:
+        if self._steps != HELD_AFTER:
             return
         own = open_workspace(self._lesson.workspace.path, lambda: PAUSED_AT)
         own.place_hold(
-            HELD,
-            begins=Dated(PAUSED_AT),
-            placed_by="the platform",
-            asked_by="PCPD",
-            hold_id="hk-again",
+            HELD, begins=Dated(PAUSED_AT), placed_by="the platform", asked_by="PCPD", hold_id=HOLD
         )
         own.close()
         self.placed_after = self._steps
 
 
 def _lift(lesson: Lesson, first: Released) -> bool:
+    """Lift the hold and merge anew; return whether the release is what it was."""
     lesson.present[0] = LIFTED_AT
     lesson.workspace.lift_hold(
-        "hk-again", lifted=Dated(LIFTED_AT), source=None, position=Position.NO_OBJECTION
+        HOLD, lifted=Dated(LIFTED_AT), source=None, position=Position.NO_OBJECTION
     )
     again = release(lesson.workspace, lesson.out / "run", lesson.releases)
     same = again.release == first.release
     lesson.say(f"8. {_day(LIFTED_AT)}: the hold is lifted, and nothing has to be learned again.\n")
     outcome = "the same bytes as before" if same else "OTHER BYTES, which is a fault"
-    lesson.line(f"{_short(again)}", f"serves again, {_adapters(again)} adapters: {outcome}\n")
+    lesson.line(_short(again), f"serves again, {_adapters(again)} adapters: {outcome}\n")
     return same
 
 
@@ -193,73 +192,65 @@ def _lift(lesson: Lesson, first: Released) -> bool:
 
 def _forget(lesson: Lesson, first: Released) -> dict[str, object]:
     lesson.present[0] = OFF_AT
-    member, profile = _whoever(lesson.snapshot)
-    opening = BIOGRAPHY.format(profile.split()[0])
-    # Its weights are deleted below.
-    written = {"before": write_on(first.path / MODEL, opening)}
+    base, _ = own_base(lesson.workspace.path / BASES)
+    written = {"base": written_by(base), "before": written_by(first.path / MODEL)}
+    member = _whoever(lesson.snapshot)
     lesson.workspace.choose(member, Choice.OFF, channel="settings")
     lesson.say(
         f"9. {_day(OFF_AT)}: a member in London says off. The rule promises future runs alone;\n"
         "   the privacy officer grants more: the model has to forget what it learned from them.\n"
     )
+    request = ForgetRequest(members=(member,), by="privacy officer")
     with _shown("learning again, and once more as a proof") as shown:
         done = forget(
-            lesson.workspace, lesson.out / "run",
-            ForgetRequest(members=(member,), by="privacy officer"),
-            out=lesson.out / "after", prove=True, tell=shown,
+            lesson.workspace, lesson.out / "run", request, out=lesson.out / "after", prove=True,
+            tell=shown,
         )  # fmt: skip
     assert done.trained is not None  # noqa: S101  `out` was given
+    learned, shards = done.trained.learned, done.trained.run.shards
+    releases = sum(one.what == "forgotten" and bool(one.release) for one in done.dispositions)
+    lesson.line("dropped", f"{', '.join(done.shards)}, and {releases} releases that held it")
+    lesson.line("learned", f"{len(learned)} of {len(shards)} adapters, less {done.records} records")
+    lesson.line("proved", f"a run that never had them was made: all {done.proved} files are equal")
     after = release(lesson.workspace, done.trained.path, lesson.releases)
-    written["after"] = write_on(after.path / MODEL, opening)
-    run = done.trained.run
-    gone = sum(one.what == "forgotten" and bool(one.release) for one in done.dispositions)
-    lesson.line(
-        "dropped",
-        f"{', '.join(done.shards)} and {gone} releases: {len(done.deleted)} files deleted",
-    )
-    lesson.line(
-        "learned again",
-        f"{len(done.trained.learned)} of {len(run.shards)} adapters, less {done.records} records",
-    )
-    lesson.line(
-        "proved", f"a run that never had them was made; all {done.proved} files are the same bytes"
-    )
-    lesson.line(_short(after), f"serves in its place, {_adapters(after)} adapters\n")
-    lesson.say(
-        f"   Biography of a {profile.split()[0].lower()}, as the release of either day writes it:\n"
-    )
+    lesson.line(_short(after), f"serves in their place, {_adapters(after)} adapters\n")
+    written["after"] = written_by(after.path / MODEL)
+    _compare(lesson, written)
+    return {
+        "forgotten_records": done.records,
+        "learned_again": len(learned),
+        "proved": done.proved,
+        "biographies": written,
+    }
+
+
+def _compare(lesson: Lesson, written: Mapping[str, str]) -> None:
+    lesson.say("   A biography, by the base, and by a release before and after the forgetting:\n")
     for when, text in written.items():
         lesson.line(when, text)
+    if written["before"] == written["after"]:
+        lesson.say("\n   Word for word the same: one member moves little. The bytes above tell.")
     lesson.say("")
-    return {
-        "forgotten_records": done.records, "learned_again": len(done.trained.learned),
-        "proved": done.proved, "biographies": written,
-    }  # fmt: skip
 
 
-def _whoever(snapshot: Path) -> tuple[str, str]:
-    """Return a member in the United Kingdom with a profile and much else, and the profile."""
-    rows = load_records(snapshot).select(["member_id", "country", "category", "text"]).to_pylist()
+def _whoever(snapshot: Path) -> str:
+    """Return the member in the United Kingdom of whom most was learned."""
+    rows = load_records(snapshot).select(["member_id", "country"]).to_pylist()
     theirs = Counter(row["member_id"] for row in rows if row["country"] == FORGOTTEN_IN)
-    profiles = {row["member_id"]: str(row["text"]) for row in rows if row["category"] == "profile"}
-    member = max(theirs.keys() & profiles.keys(), key=lambda one: (theirs[one], one))
-    return member, profiles[member]
+    return str(max(theirs, key=lambda one: (theirs[one], one)))
 
 
-def write_on(model: Path, opening: str) -> str:
-    """Return how a model goes on, choosing the likeliest each time.
-
-    The writing assistant will stand here.
-    """
+def written_by(model: Path) -> str:
+    """Return the biography that a model finds likeliest; `sayso write` will stand here."""
     base = load_base(model, "cpu")
-    ids = base.tokenizer(opening, return_tensors="pt", add_special_tokens=False)["input_ids"]
-    room = base.model.config.max_position_embeddings - ids.shape[1]
+    told = base.tokenizer(BIOGRAPHY.format(""), return_tensors="pt", add_special_tokens=False)
     made = base.model.generate(
-        ids, attention_mask=ids * 0 + 1, max_new_tokens=room, do_sample=False,
+        **told, max_new_tokens=WRITTEN_TOKENS, do_sample=False,
         pad_token_id=base.tokenizer.eos_token_id,
     )  # fmt: skip
-    text = str(base.tokenizer.decode(made[0], skip_special_tokens=True))
-    return " ".join(text.partition("\n\n")[2].split())
+    words = str(base.tokenizer.decode(made[0], skip_special_tokens=True)).partition("\n\n")[2]
+    ended = int(made[0, -1]) == base.tokenizer.eos_token_id
+    return " ".join(words.split() if ended else [*words.split()[:-1], "..."])
 
 
 # ---- saying it --------------------------------------------------------------------------
