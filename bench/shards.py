@@ -57,8 +57,9 @@ SINGLES = 2
 _RECIPE = Recipe(shards=1, batch_blocks=4)
 RATES = ("0.01", "0.03", "0.1")
 RECIPES = {
-    "polis": _RECIPE.model_copy(update={"learning_rate": "0.01", "epochs": 3}),
-    "stackexchange": _RECIPE.model_copy(update={"learning_rate": "0.01", "epochs": 1}),
+    ("polis", "prose"): _RECIPE.model_copy(update={"learning_rate": "0.03", "epochs": 3}),
+    ("stackexchange", "prose"): _RECIPE.model_copy(update={"learning_rate": "0.03", "epochs": 1}),
+    ("polis", "own"): _RECIPE.model_copy(update={"learning_rate": "0.03", "epochs": 1}),
 }
 # What `--pilot` tries: passes, and learning rates.
 TRIED = {"polis": ((1, 3), RATES), "stackexchange": ((1,), RATES)}
@@ -344,7 +345,7 @@ def main() -> None:
     ]
     found = []
     for case in cases:
-        recipe, source = RECIPES[case.name], sources[case.name]
+        recipe, source = RECIPES[case.name, case.base], sources[case.name]
         found.append(measure(case, source, given.work, bases[case.base], recipe, COUNTS))
         shards_report.write(found, given.out)
 
