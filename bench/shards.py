@@ -62,9 +62,10 @@ RECIPES = {
     ("polis", "own"): _RECIPE.model_copy(update={"learning_rate": "0.03", "epochs": 1}),
 }
 # What `--pilot` tries: passes, and learning rates.
-TRIED = {"polis": ((1, 3), RATES), "stackexchange": ((1,), RATES)}
-# The project's own base reads bytes, three times as many tokens: the small set alone.
-BASES_OF = {"polis": ("prose", "own"), "stackexchange": ("prose",)}
+TRIED = {"polis": ((1, 3), RATES), "stackexchange": ((1,), RATES[:2])}
+# The project's own base reads bytes, three times as many tokens: the small set, once.
+SETS = (("polis", "prose"), ("stackexchange", "prose"), ("polis", "own"))
+ONCE = ("own",)
 
 
 @dataclass(frozen=True)
@@ -326,7 +327,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--pilot", action="store_true")
     given = parser.parse_args()
-    sources = {kind: getattr(given, kind) for kind in BASES_OF if getattr(given, kind)}
+    sources = {kind: getattr(given, kind) for kind in TRIED if getattr(given, kind)}
     if not sources:
         parser.error("give --polis, --stackexchange or both")
     given.work.mkdir(parents=True, exist_ok=True)
@@ -338,10 +339,10 @@ def main() -> None:
         return
     bases = {"prose": prose, "own": own_base(given.work / "bases")[0]}
     cases = [
-        Case(kind, name, turn)
+        Case(kind, base, turn)
         for turn in range(given.turns)
-        for kind in sources
-        for name in BASES_OF[kind]
+        for kind, base in SETS
+        if kind in sources and (turn == 0 or base not in ONCE)
     ]
     found = []
     for case in cases:

@@ -137,7 +137,7 @@ def _point(out: Path, say: "_Speaker", *, with_model: bool) -> None:
         ("second.partial/SEALED", "the signed statement of the run that was stopped"),
         ("releases", "what may be served; each says which adapters it holds"),
     )
-    for name, what in (
+    places = (
         ("timeline.svg", "who was when under which rule or hold"),
         ("snapshot/README.md", "the dataset card, with refusals.svg beside it"),
         ("snapshot/manifest.json", "what the bytes depend on"),
@@ -145,8 +145,10 @@ def _point(out: Path, say: "_Speaker", *, with_model: bool) -> None:
         ("sayso-verify.pyz", "the verifier as one file: python sayso-verify.pyz PACK"),
         ("ws/rulebook", "the rules as text; change one, then `sayso rulebook check`"),
         *(model if with_model else ()),
-    ):
-        say(f"   {out / name}  {what}")
+    )
+    width = max(len(str(out / name)) for name, _ in places)
+    for name, what in places:
+        say(f"   {out / name!s:<{width}}  {what}")
 
 
 class _Speaker:

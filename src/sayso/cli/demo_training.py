@@ -107,8 +107,9 @@ def tell_training(
 
 
 def _learn(lesson: Lesson) -> tuple[Trained, Released]:
+    pupils = len(set(load_records(lesson.snapshot)["member_id"].to_pylist()))
     lesson.say(
-        f"6. A small model learns from {PUPILS} of these members in each of three countries:\n"
+        f"6. A small model learns from {pupils} members in {', '.join(COUNTRIES)}, by shard:\n"
     )
     with _shown("learning") as shown:
         losses = _Losses(shown)
@@ -131,7 +132,10 @@ def _learn(lesson: Lesson) -> tuple[Trained, Released]:
 def _pause(lesson: Lesson, first: Released, steps: int) -> int:
     """Place a hold while a run goes on; return how many steps were done when it stopped."""
     lesson.present[0] = PAUSED_AT
-    lesson.say(f"7. {_day(PAUSED_AT)}: Hong Kong is paused again, while another run goes on.\n")
+    lesson.say(
+        f"7. {_day(PAUSED_AT)}, invented like all that follows: Hong Kong is paused once more,\n"
+        "   while another run goes on.\n"
+    )
     officer = _Officer(lesson)
     try:
         train(lesson.workspace, Order(lesson.snapshot, lesson.out / "second", RECIPE), officer)
@@ -166,9 +170,7 @@ class _Officer:
         if self._steps != HELD_AFTER:
             return
         own = open_workspace(self._lesson.workspace.path, lambda: PAUSED_AT)
-        own.place_hold(
-            HELD, begins=Dated(PAUSED_AT), placed_by="the platform", asked_by="PCPD", hold_id=HOLD
-        )
+        own.place_hold(HELD, begins=Dated(PAUSED_AT), placed_by="the platform", hold_id=HOLD)
         own.close()
         self.placed_after = self._steps
 
@@ -176,9 +178,7 @@ class _Officer:
 def _lift(lesson: Lesson, first: Released) -> bool:
     """Lift the hold and merge anew; return whether the release is what it was."""
     lesson.present[0] = LIFTED_AT
-    lesson.workspace.lift_hold(
-        HOLD, lifted=Dated(LIFTED_AT), source=None, position=Position.NO_OBJECTION
-    )
+    lesson.workspace.lift_hold(HOLD, lifted=Dated(LIFTED_AT), source=None, position=Position.NONE)
     again = release(lesson.workspace, lesson.out / "run", lesson.releases)
     same = again.release == first.release
     lesson.say(f"8. {_day(LIFTED_AT)}: the hold is lifted, and nothing has to be learned again.\n")
@@ -197,7 +197,7 @@ def _forget(lesson: Lesson, first: Released) -> dict[str, object]:
     member = _whoever(lesson.snapshot)
     lesson.workspace.choose(member, Choice.OFF, channel="settings")
     lesson.say(
-        f"9. {_day(OFF_AT)}: a member in London says off. The rule promises future runs alone;\n"
+        f"9. {_day(OFF_AT)}: a member in Britain says off. The rule promises future runs alone;\n"
         "   the privacy officer grants more: the model has to forget what it learned from them.\n"
     )
     request = ForgetRequest(members=(member,), by="privacy officer")
