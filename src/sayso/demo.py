@@ -5,12 +5,13 @@ folder that it is given. Does not decide; the demo asks the workspace like anybo
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sayso.model import DEFAULT_PURPOSE
@@ -117,6 +118,20 @@ def generate(folder: Path, count: int, seed: int = 2024) -> Generated:
     return Generated(
         **paths, followed=str(followed["member_id"]), followed_record=str(own["record_id"])
     )
+
+
+def write_lesson(made: Generated, folder: Path, countries: Sequence[str], count: int) -> Path:
+    """Write what the first members of some countries wrote, each with so many members."""
+    people = pq.read_table(made.members, columns=["member_id", "country"]).to_pylist()
+    pupils = [
+        who
+        for country in countries
+        for who in [row["member_id"] for row in people if row["country"] == country][:count]
+    ]
+    records = pq.read_table(made.content)
+    path = folder / "lesson.parquet"
+    pq.write_table(records.filter(pc.is_in(records["member_id"], pa.array(pupils))), path)
+    return path
 
 
 def _person(random_: random.Random, number: int) -> dict[str, object]:

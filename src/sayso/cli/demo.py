@@ -1,4 +1,4 @@
-"""`sayso demo`: the whole story, from the first rule to a snapshot that explains itself."""
+"""`sayso demo`: the whole story, from the first rule to a model that forgets."""
 
 import shutil
 from datetime import datetime
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sayso.cli.demo_training import tell_training
 from sayso.cli.shared import FILE, Shared, emit, shared_options
 from sayso.decision.many import Decisions
 from sayso.decision.states import microseconds
@@ -61,8 +62,10 @@ def demo(shared: Shared, out: Path, count: int) -> None:
     picture = timeline_svg(book, DEFAULT_PURPOSE, today=BUILD_AT.date())
     (out / "timeline.svg").write_text(picture, encoding="utf-8")
     verified = _prove(workspace, made, built, out, say)
+    trained = tell_training(workspace, made, present, out, say)
+    workspace.integrate()
     workspace.close()
-    _point(out, say)
+    _point(out, say, with_model=trained is not None)
     counts = built.manifest.counts
     value = {
         "out": str(out),
@@ -73,6 +76,7 @@ def demo(shared: Shared, out: Path, count: int) -> None:
         "reproduced": same,
         "explained": explained.to_json(),
         "verified": verified,
+        "training": trained,
     }
     if shared.json:
         emit(shared, value, "")
@@ -126,17 +130,25 @@ def _prove(
     return told | {"flipped": broken.is_sound}
 
 
-def _point(out: Path, say: "_Speaker") -> None:
-    say("6. To look at:")
-    for name, what in (
+def _point(out: Path, say: "_Speaker", *, with_model: bool) -> None:
+    say("10. To look at:" if with_model else "7. To look at:")
+    model = (
+        ("run/run.json", "what the adapters learned from, on what, and how"),
+        ("second.partial/SEALED", "the signed statement of the run that was stopped"),
+        ("releases", "what may be served; each says which adapters it holds"),
+    )
+    places = (
         ("timeline.svg", "who was when under which rule or hold"),
         ("snapshot/README.md", "the dataset card, with refusals.svg beside it"),
         ("snapshot/manifest.json", "what the bytes depend on"),
         ("packs/snapshot.zip", "its report.html is for an authority's staff; the others' likewise"),
         ("sayso-verify.pyz", "the verifier as one file: python sayso-verify.pyz PACK"),
         ("ws/rulebook", "the rules as text; change one, then `sayso rulebook check`"),
-    ):
-        say(f"   {out / name}  {what}")
+        *(model if with_model else ()),
+    )
+    width = max(len(str(out / name)) for name, _ in places)
+    for name, what in places:
+        say(f"   {out / name!s:<{width}}  {what}")
 
 
 class _Speaker:

@@ -117,7 +117,7 @@ def own_base(
         UnavailableError: The extra `train` is not installed.
     """
     device, size = prepare_torch("cpu"), size or Size()
-    recipe = Recipe(shards=1, seed=size.seed, learning_rate="0.003", batch_blocks=8)
+    recipe = Recipe(shards=1, seed=size.seed, learning_rate="0.003", batch_blocks=2)
     made_from = {
         "size": size.model_dump(), "recipe": recipe.model_dump(),
         "environment": digest_of(fingerprint(device)),
@@ -150,6 +150,7 @@ def _make(place: Path, size: Size, recipe: Recipe, device: str) -> None:
             n_layer=size.layers, n_head=size.heads, resid_pdrop=0.0, embd_pdrop=0.0,
             attn_pdrop=0.0, bos_token_id=tokenizer.eos_token_id,
             eos_token_id=tokenizer.eos_token_id, attn_implementation="eager",
+            initializer_range=size.width**-0.5,
         )
     ).to(device)  # fmt: skip
     base = Loaded(model, tokenizer, device)
