@@ -14,6 +14,7 @@ import pytest
 from sayso.attest.dsse import STATEMENT_TYPE, sign
 from sayso.attest.predicates import (
     ERASURE,
+    HANDOVER,
     PACK,
     PREDICATES,
     PROVENANCE,
@@ -38,7 +39,7 @@ from sayso.errors import InputError, IntegrityError
 from sayso.log.checkpoint import Checkpoint
 from tests.unit.attest.builders import BASE, KEY, ONE, OTHER, PINS, SHARD, STATEMENTS, TWO, ZERO
 
-OWN = [kind for kind in PREDICATES if kind not in {PROVENANCE, PACK}]
+OWN = [kind for kind in PREDICATES if kind not in {PROVENANCE, PACK, HANDOVER}]
 
 
 def changed(kind: str, change: Callable[[Any], Any]) -> bytes:
