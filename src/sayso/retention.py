@@ -31,7 +31,7 @@ from sayso.ledger.store import Ledger, temporary_name
 from sayso.ledger.versions import Version, every_version
 from sayso.snapshot.known import Known, known_snapshots
 from sayso.snapshot.manifest import load_manifest
-from sayso.snapshot.notes import visiting, write_expiry
+from sayso.snapshot.notes import bring_handovers, visiting, write_expiry
 from sayso.tables import connect
 
 Progress = Callable[[str, int], None]
@@ -244,6 +244,7 @@ def _expire_version(ledger: Ledger, version: Version, now_us: int) -> None:
 def _expire_snapshot(ledger: Ledger, known: Known, keeping: Keeping, now_us: int) -> None:
     """Delete the records of a snapshot; manifest and evidence stay."""
     with visiting(known.path, alone=True):
+        bring_handovers(ledger.folder, known.path)
         write_expiry(
             known.path, load_attest_key(ledger.folder),
             deleted_us=now_us, keep=str(keeping), reason=keeping.reason,

@@ -111,7 +111,10 @@ class Workspace:
             IntegrityError: The log and the ledger, or a witness, disagree.
             UnavailableError: A witness that the policy needs does not answer.
         """
-        return integrate(self.ledger, self.trust.log, self.trust.policy, progress=self.progress)
+        return integrate(
+            self.ledger, self.trust.log, self.trust.policy,
+            retiring=self.trust.retiring, progress=self.progress,
+        )  # fmt: skip
 
     # ---- rulebook ----
 

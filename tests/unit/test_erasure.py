@@ -348,7 +348,7 @@ def test_a_note_that_another_signed_counts_for_nothing(place: tuple[Path, Worksp
         load_records(snapshot)
     (snapshot / "evidence" / "attest.pem").write_bytes(stranger.public.to_pem())
     with pytest.raises(IntegrityError):
-        read_notes(snapshot, workspace.trust.key.public)
+        read_notes(snapshot, workspace.trust.keys)
     with pytest.raises(IntegrityError):
         Permit.ask(workspace, snapshot)
 

@@ -38,6 +38,7 @@ RELEASE = f"{NAMESPACE}release/v1"
 ERASURE = f"{NAMESPACE}erasure/v1"
 RETENTION = f"{NAMESPACE}retention/v1"
 PACK = f"{NAMESPACE}pack/v1"
+HANDOVER = f"{NAMESPACE}handover/v1"
 PACK_KINDS = ("snapshot", "member", "hold", "period", "release")
 # Source: SLSA v1.0, provenance.
 PROVENANCE = "https://slsa.dev/provenance/v1"
@@ -62,7 +63,7 @@ def check_predicate(kind: str, predicate: object, subjects: Mapping[str, str]) -
     PREDICATES[kind](predicate, "statement.predicate")
     checked: Any = predicate
     if (
-        kind not in {PROVENANCE, PACK}
+        kind not in {PROVENANCE, PACK, HANDOVER}
         and not checked["rulebook"]["entry"] < checked["known"] <= (checked["log"]["size"])
     ):
         raise IntegrityError("the statement's checkpoint does not cover what it depends on")
@@ -150,6 +151,7 @@ PREDICATES: Mapping[str, Shape] = {
         }
     ),
     RETENTION: fields({**_PINS, "deleted_us": number, "keep": line, "reason": text}),
+    HANDOVER: fields({"old": _DIGEST, "new": _DIGEST}),
     PACK: fields({"kind": word(*PACK_KINDS), "created_us": number}),
     PROVENANCE: fields(
         {

@@ -1,22 +1,30 @@
 """Who signs for a workspace, and whose word its checkpoints need.
 
 Promises: two keys, each of one use: `keys/log.key` signs checkpoints and nothing else,
-`keys/attest.pem` signs statements, receipts and packs. Both are made once, from randomness
-that the caller brings, and never replaced: a lost key is an error. `log/policy` names the log,
-its witnesses and the quorum.
+`keys/attest.pem` signs statements, receipts and packs. Both are made from randomness that the
+caller brings, and replaced only by a handover that the old one signed (`sayso.rotation`): a
+lost key is an error. While the log's key is handed over, the old one signs beside it.
+`log/policy` names the log, its witnesses and the quorum.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sayso.attest.keys import SigningKey, parse_signing_key
+from sayso.attest.handover import check_payload, follow_keys
+from sayso.attest.keys import PublicKey, SigningKey, parse_signing_key
+from sayso.canonical import parse_canonical
 from sayso.errors import InputError, IntegrityError
 from sayso.log import Policy, SignerKey, parse_policy, parse_signer_key
 from sayso.tables import write_once
 
 LOG_KEY, ATTEST_KEY = "keys/log.key", "keys/attest.pem"
+# Signs beside the log's key until its handover is finished.
+OLD_LOG_KEY = "keys/log.old.key"
+# What shows each handover: the entry, and the proof that it is in the log.
+HANDOVERS = "log/handovers"
 POLICY = "log/policy"
 SEED_BYTES = 32
 _POLICY = """# Whom to believe about this log; the format is C2SP tlog-policy.
@@ -34,12 +42,23 @@ class Trust:
         log: Signs checkpoints; its name is the log's origin.
         key: Signs statements, receipts and packs.
         policy_bytes: The policy as it stands in the file.
+        retiring: The log's key before, while it is handed over.
+        earlier: Public keys that signed statements before, by the handovers.
+        handovers: Name below `handovers/` -> bytes of what shows each handover.
     """
 
     log: SignerKey = field(repr=False)
     key: SigningKey = field(repr=False)
     policy: Policy
     policy_bytes: bytes
+    retiring: SignerKey | None = field(default=None, repr=False)
+    earlier: tuple[PublicKey, ...] = ()
+    handovers: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """Whose signatures under statements are this workspace's, the present key first."""
+        return (self.key.public, *self.earlier)
 
 
 def origin_of(name: str) -> str:
@@ -79,7 +98,56 @@ def load_trust(folder: Path, origin: str) -> Trust:
             hint="an origin is chosen once: set it back",
         )
     policy = _read(folder, POLICY)
-    return Trust(signer, load_attest_key(folder), parse_policy(policy), policy)
+    key = load_attest_key(folder)
+    shown = load_handovers(folder)
+    return Trust(
+        log=signer,
+        key=key,
+        policy=parse_policy(policy),
+        policy_bytes=policy,
+        retiring=_retiring(folder, signer),
+        earlier=tuple(follow_keys(_payloads(shown), [key.public])[1:]),
+        handovers=shown,
+    )
+
+
+def _retiring(folder: Path, signer: SignerKey) -> SignerKey | None:
+    """Return the log's key before, which signs as well; None where no handover is under way."""
+    place = folder / OLD_LOG_KEY
+    if not place.is_file():
+        return None
+    old = parse_signer_key(_read(folder, OLD_LOG_KEY).decode(errors="replace").rstrip("\n"))
+    return None if old == signer else old
+
+
+def load_handovers(folder: Path) -> dict[str, bytes]:
+    """Return what shows the handovers of a workspace, by name."""
+    return _shown(folder / HANDOVERS)
+
+
+def read_handovers(place: Path) -> list[Mapping[str, Any]]:
+    """Return the payloads of the handovers that stand in a folder.
+
+    Raises:
+        InputError: A file is none.
+        IntegrityError: A file is not in canonical form.
+    """
+    return _payloads(_shown(place))
+
+
+def _shown(place: Path) -> dict[str, bytes]:
+    paths = sorted(place.glob("[0-9]*.json")) + sorted(place.glob("[0-9]*.tlog-proof"))
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def _payloads(shown: Mapping[str, bytes]) -> list[Mapping[str, Any]]:
+    """Return the payloads of handovers, by their entries' bytes."""
+    found = []
+    for name, raw in shown.items():
+        if name.endswith(".json"):
+            value: Any = parse_canonical(raw)
+            found.append(check_payload(value["payload"], name))
+    return found
 
 
 def load_attest_key(folder: Path) -> SigningKey:

@@ -207,11 +207,14 @@ def _forget(lesson: Lesson, first: Released) -> dict[str, object]:
             tell=shown,
         )  # fmt: skip
     assert done.trained is not None  # noqa: S101  `out` was given
+    assert done.proof is not None  # noqa: S101  it was asked for
     learned, shards = done.trained.learned, done.trained.run.shards
     releases = sum(one.what == "forgotten" and bool(one.release) for one in done.dispositions)
     lesson.line("dropped", f"{', '.join(done.shards)}, and {releases} releases that held it")
     lesson.line("learned", f"{len(learned)} of {len(shards)} adapters, less {done.records} records")
-    lesson.line("proved", f"a run that never had them was made: all {done.proved} files are equal")
+    lesson.line(
+        "proved", f"a run that never had them was made: all {done.proof.equal} files are equal"
+    )
     after = release(lesson.workspace, done.trained.path, lesson.releases)
     lesson.line(_short(after), f"serves in their place, {_adapters(after)} adapters\n")
     written["after"] = written_by(after.path / MODEL)
@@ -219,7 +222,7 @@ def _forget(lesson: Lesson, first: Released) -> dict[str, object]:
     return {
         "forgotten_records": done.records,
         "learned_again": len(learned),
-        "proved": done.proved,
+        "proved": done.proof.equal,
         "biographies": written,
     }
 

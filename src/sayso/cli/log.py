@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sayso.attest.handover import LOG
 from sayso.cli.shared import (
     FILE,
     Shared,
@@ -23,6 +24,7 @@ from sayso.ledger.integrate import is_behind
 from sayso.ledger.logged import check_log, export_log, prove_entry, reader_of
 from sayso.log import KeyType, SignerKey, parse_signer_key, parse_verifier_key
 from sayso.log.witness import Witness, open_server
+from sayso.rotation import ROLES, finish_log_handover, rotate_key
 from sayso.snapshot.evidence import renew_proofs
 from sayso.tables import write_once
 from sayso.workspace import Workspace
@@ -163,6 +165,31 @@ def checkpoint(shared: Shared) -> None:
         key = workspace.trust.log.verifier().to_text()
     value = {"size": reader.size, "note": note.decode(), "log_key": key}
     emit(shared, value, note.decode().rstrip("\n"))
+
+
+@log.command("rotate-key")
+@click.argument("role", type=click.Choice(ROLES))
+@click.option("--finish", is_flag=True, help="End a handover: the log's old key is deleted.")
+@shared_options
+def rotate(shared: Shared, role: str, *, finish: bool) -> None:
+    """Hand over to a new key of ROLE, announced by the old one in the log."""
+    if finish and role != LOG:
+        raise InputError("only the log's key has a handover to end", hint="leave --finish out")
+    with opened(shared) as workspace:
+        if finish:
+            finish_log_handover(workspace)
+            ended = {"role": role, "finished": True, "entry": None, "new": None}
+            emit(shared, ended, "the log's old key is deleted; the new one signs alone")
+            return
+        done = rotate_key(workspace, role)
+    value = {"role": role, "finished": role != LOG, "entry": done.entry, "new": done.new}
+    told = f"entry {done.entry} hands over to {done.new}"
+    if role == LOG:
+        told += (
+            "\nboth keys sign for now: give the new one to every witness and verifier, then run "
+            "'sayso log rotate-key log --finish'"
+        )
+    emit(shared, value, told)
 
 
 @log.command("witness")

@@ -51,6 +51,7 @@ class Case:
         leaves: Index of an entry -> its commitment, of all that was committed to.
         logged: Index of an entry -> its commitment, of all that tiles of the log hold.
         recorded: Index of an entry -> when it says that it was recorded, in microseconds.
+        handed: Entries that announce keys, each proved by a file of its own.
         replaced: File -> the digests it may have after erasures; None where it may be gone.
     """
 
@@ -68,6 +69,7 @@ class Case:
     leaves: dict[int, bytes] = field(default_factory=dict)
     logged: dict[int, bytes] = field(default_factory=dict)
     recorded: dict[int, int] = field(default_factory=dict)
+    handed: set[int] = field(default_factory=set)
     replaced: dict[str, frozenset[str | None]] = field(default_factory=dict)
 
     @property

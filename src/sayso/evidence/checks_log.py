@@ -186,6 +186,7 @@ def check_entries(case: Case) -> str:
 def check_proofs(case: Case) -> str:
     """Check every proof of a pack, and that every committed entry has one."""
     proved: set[int] = {read_entry(case, ENTRY)["index"]} if PROOF in case.heads else set()
+    proved |= case.handed
     for one in matching(case.files.names, PROOFS):
         index = int(one["index"])
         if index not in case.leaves:

@@ -53,7 +53,7 @@ _RUN = fields(
 _RELEASE = fields(
     {
         "format": word("sayso/release/v1"), "purpose": line, "base": _BASE, "run": sha256,
-        "merge": word("mean"), "adapters": map_of(sha256), "files": map_of(sha256),
+        "merge": word("mean", "concatenation"), "adapters": map_of(sha256), "files": map_of(sha256),
     }
 )  # fmt: skip
 _SNAPSHOT = fields(
@@ -145,8 +145,17 @@ def _check_run(case: Case, run: _Shown, snapshots: Mapping[str, Mapping[str, Any
         "seed": value["recipe"].get("seed"),
         "snapshot": {"digest": {"sha256": payload.get("snapshot")}},
         "shards": [
-            {"name": name, "root": shards[name]["root"], "adapter": files[name]}
+            {
+                "name": name,
+                "root": shards[name]["root"],
+                "adapter": files[name],
+                "environment": {"sha256": shards[name]["environment"]},
+            }
             for name in sorted(shards)
+        ],
+        "environments": [
+            {"digest": {"sha256": name}, "values": value["environments"][name]}
+            for name in sorted(value["environments"])
         ],
     }
     _need_same(predicate, expected, f"the statement of run entry {run.index}")
@@ -184,7 +193,7 @@ def _check_release(case: Case, release: _Shown, runs: Mapping[str, _Shown]) -> N
     expected = {
         "purpose": value["purpose"],
         "base": _base(value),
-        "merge": "mean",
+        "merge": value["merge"],
         "adapters": [{"name": name, "digest": {"sha256": named[name]}} for name in sorted(named)],
         "inputs": [{"name": "run.json", "digest": {"sha256": run.digest}}],
     }

@@ -86,7 +86,10 @@ def signed_by(case: Case, envelope: Envelope) -> str:
     """Return who signed an envelope that was verified, in words."""
     known = {key.keyid for key in case.keys}
     ids = [one.keyid for one in envelope.signatures]
-    whose = "given by you" if case.given.keys else "as the platform states it"
+    given = {key.keyid for key in case.given.keys}
+    whose = "given by you" if given else "as the platform states it"
+    if given and not given.intersection(ids):
+        whose = "handed over to or by one that you gave"
     told = f"{' and '.join(short(one) for one in ids if one in known)} ({whose})"
     others = sum(one not in known for one in ids)
     return f"{told}, and by {count(others, 'key')} that nobody vouches for" if others else told

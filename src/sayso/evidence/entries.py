@@ -22,7 +22,7 @@ from sayso.attest.statements import Statement, verify_statement
 from sayso.attest.trust import Trust
 from sayso.canonical import PUBLIC_KEY, canonical_json, commit, encode
 from sayso.errors import InputError, IntegrityError, SaysoError
-from sayso.evidence.layout import CHECKPOINT, KEY, MANIFEST, POLICY, STATEMENT
+from sayso.evidence.layout import CHECKPOINT, HANDOVER_FOLDER, KEY, MANIFEST, POLICY, STATEMENT
 from sayso.evidence.report_parts import instant_of
 from sayso.evidence.trace import Build, Publication
 from sayso.ledger.logged import reader_of
@@ -70,6 +70,7 @@ class Logged:
             CHECKPOINT: self.note,
             POLICY: self._trust.policy_bytes,
             KEY: self._trust.key.public.to_pem(),
+            **{f"{HANDOVER_FOLDER}{name}": raw for name, raw in self._trust.handovers.items()},
         }
 
     def proof(self, index: int, commitment: bytes) -> dict[str, bytes]:
@@ -230,7 +231,7 @@ def verified_statement(unverified: bytes, manifest: Manifest, trust: Trust) -> S
     Raises:
         IntegrityError: It is not, or speaks of another manifest.
     """
-    found = verify_statement(unverified, [trust.key.public])
+    found = verify_statement(unverified, trust.keys)
     if found.subjects != {MANIFEST: manifest.digest}:
         raise IntegrityError("the signed statement is that of another snapshot")
     return found

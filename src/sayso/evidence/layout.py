@@ -28,6 +28,8 @@ OPTIONAL = frozenset({BUILD, RETENTION})
 
 _INDEX = "(?P<index>0|[1-9][0-9]{0,15})"
 ERASURES = re.compile(rf"evidence/erasures/{_INDEX}\.json", re.ASCII)
+HANDOVER_FOLDER = "evidence/handovers/"
+HANDOVERS = re.compile(rf"evidence/handovers/{_INDEX}\.(?P<what>json|tlog-proof)", re.ASCII)
 LEAVES = re.compile(r"leaves/(?P<bucket>[0-9]{4})\.bin", re.ASCII)
 TILES = re.compile(r"log/(?P<path>tile/.+)")
 ENTRIES = re.compile(rf"entries/{_INDEX}\.json", re.ASCII)
@@ -51,6 +53,7 @@ TOLD = re.compile(
     re.ASCII,
 )
 _IN_PACKS = (
+    HANDOVERS,
     ERASURES, LEAVES, TILES, ENTRIES, PROOFS, RECEIPTS, CHOICES, RECORDS, SNAPSHOTS, RUNS,
     RELEASES, TOLD,
 )  # fmt: skip
@@ -87,7 +90,7 @@ def check_folder(
     for name in sorted(needed - set(names)):
         raise IntegrityError(f"'{name}' is missing", hint="fetch all of it again", name=name)
     for name in sorted(set(names) - needed - OPTIONAL - set(gone)):
-        if not ERASURES.fullmatch(name):
+        if not ERASURES.fullmatch(name) and not HANDOVERS.fullmatch(name):
             raise _unlisted(name)
 
 

@@ -120,7 +120,7 @@ def _found(
     folders: Sequence[Path],
 ) -> _Found:
     """Return what stands behind a release. Raises as `pack_release`."""
-    ledger, key = source.ledger, source.trust.key.public
+    ledger = source.ledger
     training = training_entries(ledger, logged.size)
     own = _own(training, ENTRY, "release", made.digest, signed, source)
     run, run_signed = _run(source, made, run_folder)
@@ -139,7 +139,7 @@ def _found(
             hint="name it with --snapshot",
         )
     snapshot = _Snapshot(said, known.by_entry[said.index])
-    pinned = verify_statement(signed, [key]).predicate["rulebook"]["entry"]
+    pinned = verify_statement(signed, source.trust.keys).predicate["rulebook"]["entry"]
     wanted = {pinned, snapshot.folder.manifest.rulebook.entry}
     return _Found(
         own=own,
@@ -206,7 +206,7 @@ def _own(
         InputError: There is none.
         IntegrityError: The statement is not signed by this workspace.
     """
-    stated = verify_statement(signed, [source.trust.key.public])
+    stated = verify_statement(signed, source.trust.keys)
     for entry in training:
         named = (entry.payload.get(what), entry.payload.get("statement"))
         if entry.kind == kind and named == (digest, stated.digest):

@@ -184,7 +184,7 @@ class _Look:
     def _left_out(self, folder: Path, run: FollowedRun) -> frozenset[bytes] | None:
         """Return the tags that a run left out; None where its account is gone or not signed."""
         try:
-            found = verify_statement((folder / STATEMENT).read_bytes(), [self.trust.key.public])
+            found = verify_statement((folder / STATEMENT).read_bytes(), self.trust.keys)
             raw = (folder / SOURCE).read_bytes()
             origin = load_origin(folder)
         except (SaysoError, OSError):

@@ -28,6 +28,7 @@ from sayso.evidence.checks import (
     instant_of,
     short,
 )
+from sayso.evidence.checks_handover import check_handovers
 from sayso.evidence.checks_history import check_dates, check_history, check_known, check_tiles
 from sayso.evidence.checks_log import (
     check_consistency,
@@ -69,6 +70,7 @@ from sayso.evidence.layout import (
     ENTRIES,
     ERASURES,
     EVIDENCE,
+    HANDOVERS,
     KEY,
     LEAVES,
     MANIFEST,
@@ -173,6 +175,7 @@ def verify_folder(listed: Callable[[], Files], given: Given) -> Report:
         has_erasures = bool(matching(case.files.names, ERASURES))
         return [
             ("trust", check_trust),
+            *_handed(case),
             *_STATED,
             *([("erasures", check_erasures)] if has_erasures else []),
             *([("retention", check_retention)] if RETENTION in case.files.names else []),
@@ -214,7 +217,12 @@ def verify_pack_bytes(unverified: bytes, given: Given) -> Report:
     def steps() -> list[Step]:
         if not given.keys and KEY not in case.files.names:
             raise InputError("the pack brings no key", hint="give one with --key")
-        return [("trust", check_trust), ("signature", signature), *_pack_steps(case, packs[0])]
+        return [
+            ("trust", check_trust),
+            *_handed(case),
+            ("signature", signature),
+            *_pack_steps(case, packs[0]),
+        ]
 
     return _run(case, [("container", container)], steps)
 
@@ -266,6 +274,11 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
         *some(matching(names, RECORDS), ("records", check_records)),
         *_history(case),
     ]
+
+
+def _handed(case: Case) -> list[Step]:
+    """Return the check of keys that came after others, where some did."""
+    return [("handovers", check_handovers)] if matching(case.files.names, HANDOVERS) else []
 
 
 def _has_entries(case: Case) -> bool:

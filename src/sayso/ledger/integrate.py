@@ -15,7 +15,7 @@ database holds, and a size that it holds is not signed again.
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from sayso.log import (
     Signature,
     SignerKey,
     TileReader,
+    VerifierKey,
     folder_fetch,
     parse_checkpoint_text,
     parse_note,
@@ -89,7 +90,12 @@ class Signed:
 
 
 def integrate(
-    ledger: Ledger, signer: SignerKey, policy: Policy, *, progress: Progress | None = None
+    ledger: Ledger,
+    signer: SignerKey,
+    policy: Policy,
+    *,
+    retiring: SignerKey | None = None,
+    progress: Progress | None = None,
 ) -> Integrated:
     """Bring every entry of the ledger into its log, and publish a checkpoint.
 
@@ -97,6 +103,7 @@ def integrate(
         ledger: Whose entries; the log stands in its folder `log/`.
         signer: The log's key; its name is the log's origin.
         policy: Which quorum a checkpoint needs before it is published.
+        retiring: The log's key before, which signs as well while it is handed over.
         progress: Told of the stages.
 
     Raises:
@@ -109,7 +116,8 @@ def integrate(
     folder = ledger.folder / "log"
     with _alone(ledger):
         old = last_signed(ledger)
-        first = last = _need_no_other(ledger, old, signer)
+        signers = (signer, retiring) if retiring is not None else (signer,)
+        first = last = _need_no_other(ledger, old, [one.verifier() for one in signers], policy)
         size = ledger.size()
         if old is not None and size < old.size:
             raise IntegrityError(
@@ -120,7 +128,7 @@ def integrate(
         if old is None or size > old.size:
             if size - (old.size if old else 0) >= TOLD_ENTRIES:
                 tell("integrating", size - (old.size if old else 0))
-            now = _extended(ledger, folder, old, size, signer)
+            now = _extended(ledger, folder, old, size, signers)
         assert now is not None  # noqa: S101  either branch gave one
         if any(party.url for party in policy.witnesses.values()):
             tell("asking the witnesses", 0)
@@ -197,13 +205,20 @@ def _alone(ledger: Ledger) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _need_no_other(ledger: Ledger, old: Signed | None, signer: SignerKey) -> int:
-    """Hold what is published against what the database signed; return its size, 0 for none."""
+def _need_no_other(
+    ledger: Ledger, old: Signed | None, keys: Sequence[VerifierKey], policy: Policy
+) -> int:
+    """Hold what is published against what the database signed; return its size, 0 for none.
+
+    It is signed by one of the log's keys: those that sign now, or one before that is still in
+    the policy.
+    """
     public = published(ledger)
     if public is None:
         return 0
     head, note = public
-    verify_note(parse_note(note), [signer.verifier()])
+    before = {party.key for party in policy.logs if party.key.name == keys[0].name}
+    verify_note(parse_note(note), {*keys, *before})
     verify_begins(ledger.folder / "log", head, old)
     return head.size
 
@@ -228,7 +243,7 @@ def verify_begins(folder: Path, head: Checkpoint, old: Signed | None) -> None:
 
 
 def _extended(
-    ledger: Ledger, folder: Path, old: Signed | None, size: int, signer: SignerKey
+    ledger: Ledger, folder: Path, old: Signed | None, size: int, signers: Sequence[SignerKey]
 ) -> Signed:
     before = TileReader(folder_fetch(folder), old.size if old else 0)
     if old is not None and before.root() != old.root:
@@ -244,8 +259,8 @@ def _extended(
     if TileReader(folder_fetch(folder), size).root() != root:  # read and hashed once more
         raise IntegrityError("the root is another at the second look", hint="check the memory")
     verify_consistency(before.size, old_root, size, root, after.consistency_proof(before.size))
-    text = Checkpoint(signer.name, size, root).to_text()
-    new = Signed(size, root, Note(text, (sign(text, signer),)).to_bytes())
+    text = Checkpoint(signers[0].name, size, root).to_text()
+    new = Signed(size, root, Note(text, tuple(sign(text, one) for one in signers)).to_bytes())
     _swap(ledger, old, new)
     return new
 

@@ -130,6 +130,8 @@ def export_log(ledger: Ledger, policy: bytes, out: Path) -> Exported:
         public = _write_public(ledger, reader.size, made / PUBLIC_NAME)
         (made / "policy").write_bytes(policy)
         (made / CHECKPOINT_NAME).write_bytes(note)
+        if (ledger.folder / "log" / "handovers").is_dir():
+            shutil.copytree(ledger.folder / "log" / "handovers", made / "handovers")
         sync_disk(made)
         if out.is_dir():
             out.rmdir()

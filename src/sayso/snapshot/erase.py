@@ -35,6 +35,7 @@ from sayso.snapshot.manifest import Bucket, load_manifest
 from sayso.snapshot.notes import (
     EXPIRED_NAME,
     FOLDER,
+    bring_handovers,
     read_notes,
     standing_digests,
     visiting,
@@ -121,6 +122,7 @@ def erase_in(
     names: dict[str, None] = {}
     rows = 0
     key = load_attest_key(ledger.folder)
+    bring_handovers(ledger.folder, snapshot)
     for entry in sorted(set(found["entry"].to_pylist())):
         own = found.filter(pc.equal(found["entry"], entry))["member_id"]
         mine = [bucket for bucket in chosen if (entry, bucket.file) in homes]

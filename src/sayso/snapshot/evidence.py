@@ -11,6 +11,7 @@ not verify: see `sayso.evidence.verify`.
     snapshot.tlog-proof     that the entry is in the log, under a signed checkpoint
     consistency.json        that this checkpoint's tree begins with the one of the manifest
     policy, attest.pem      whom to believe, as the platform states it
+    handovers/              how its keys came after others, where they did
 """
 
 import hashlib
@@ -37,6 +38,7 @@ from sayso.ledger.integrate import Integrated, integrate
 from sayso.ledger.store import Ledger, PublicEntry
 from sayso.log import Proof, TileReader, folder_fetch, root_at
 from sayso.snapshot.manifest import LogPin, Manifest, load_manifest
+from sayso.snapshot.notes import bring_handovers
 from sayso.snapshot.pins import pins_of
 from sayso.tables import flush
 
@@ -61,7 +63,7 @@ def pin_log(ledger: Ledger, trust: Trust, known: int) -> LogPin:
         IntegrityError: The log and the ledger disagree.
         UnavailableError: A witness that the policy needs does not answer.
     """
-    done = integrate(ledger, trust.log, trust.policy)
+    done = integrate(ledger, trust.log, trust.policy, retiring=trust.retiring)
     reader = TileReader(folder_fetch(ledger.folder / "log"), done.size)
     root = root_at(known, reader.node)
     return LogPin(origin=trust.log.name, size=known, root=root.hex())
@@ -75,6 +77,9 @@ def write_statements(folder: Path, manifest: Manifest, trust: Trust, run: Run) -
     evidence = folder / FOLDER
     (evidence / "policy").write_bytes(trust.policy_bytes)
     (evidence / "attest.pem").write_bytes(trust.key.public.to_pem())
+    for name, raw in trust.handovers.items():
+        (evidence / "handovers").mkdir(exist_ok=True)
+        (evidence / "handovers" / name).write_bytes(raw)
     subjects = {"manifest.json": manifest.digest}
     built = provenance(subjects, pins_of(manifest, {}), _builder(manifest, run))
     siblings = {PROVENANCE: hashlib.sha256(built).hexdigest()}
@@ -116,7 +121,7 @@ def write_proofs(
         "payload": dict(entry.payload),
     }  # fmt: skip
     _put(evidence / ENTRY, canonical_json(told))
-    done = integrate(ledger, trust.log, trust.policy)
+    done = integrate(ledger, trust.log, trust.policy, retiring=trust.retiring)
     reader = TileReader(folder_fetch(ledger.folder / "log"), done.size)
     proof = Proof(entry.index, tuple(reader.inclusion_proof(entry.index)), done.note)
     _put(evidence / PROOF, proof.to_bytes())
@@ -144,6 +149,7 @@ def renew_proofs(folder: Path, ledger: Ledger, trust: Trust) -> tuple[int, int]:
             f"'{folder}' is no snapshot of this workspace", hint="name the workspace it came from"
         )
     (folder / FOLDER).mkdir(exist_ok=True)
+    bring_handovers(ledger.folder, folder)
     return entry.index, write_proofs(folder, manifest, entry, ledger, trust).size
 
 

@@ -12,11 +12,12 @@ that nobody can explain.
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, sign, verify
+from sayso.attest.handover import follow_keys
 from sayso.attest.keys import PublicKey, SigningKey, parse_public_key
 from sayso.attest.predicates import ERASURE
 from sayso.attest.statements import (
@@ -25,6 +26,7 @@ from sayso.attest.statements import (
     parse_statement,
     retention_statement,
 )
+from sayso.attest.trust import load_handovers, read_handovers
 from sayso.errors import InputError, IntegrityError
 from sayso.snapshot.manifest import NAME, Manifest, load_manifest
 from sayso.snapshot.pins import pins_of
@@ -33,6 +35,9 @@ from sayso.tables import flush
 FOLDER = "evidence/erasures"
 # Says, signed, that retention deleted the records; see `sayso.retention`.
 EXPIRED_NAME = "evidence/retention.json"
+
+# What leads from the key that a snapshot was signed with to those that came after.
+HANDOVERS = "evidence/handovers"
 
 # File -> digest -> digests that took its place.
 Steps = Mapping[str, Mapping[str, set[str]]]
@@ -74,7 +79,8 @@ def write_note(
     manifest = load_manifest(snapshot)
     path = snapshot / FOLDER / f"{entry}.json"
     if path.exists():
-        before = _parse_note(path.read_bytes(), path.name, manifest, key.public)
+        keys = [key.public, *_stated_keys(snapshot)]
+        before = _parse_note(path.read_bytes(), path.name, manifest, keys)
         # Killed between note and file, it is told again: from what stood at first.
         files = before | {
             name: (before[name][0] if name in before else old, new)
@@ -114,16 +120,16 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _parse_note(
-    unverified: bytes, name: str, manifest: Manifest, key: PublicKey
+    unverified: bytes, name: str, manifest: Manifest, keys: Sequence[PublicKey]
 ) -> dict[str, tuple[str, str]]:
-    """Return the files of a note of a snapshot, which a key signed.
+    """Return the files of a note of a snapshot, which one of some keys signed.
 
     Raises:
         InputError: It is no note.
         IntegrityError: It is not in canonical form, of another snapshot, or not signed so.
     """
     problem = InputError(f"'{FOLDER}/{name}' is no erasure note", hint="restore it from backup")
-    said = parse_statement(verify(parse_envelope(unverified), [key], STATEMENT_TYPE))
+    said = parse_statement(verify(parse_envelope(unverified), keys, STATEMENT_TYPE))
     if said.subjects != {NAME: manifest.digest}:
         raise IntegrityError(f"'{FOLDER}/{name}' is of another snapshot")
     if said.predicate_type != ERASURE or f"{said.predicate['entry']}.json" != name:
@@ -136,12 +142,12 @@ def _parse_note(
     }
 
 
-def read_notes(snapshot: Path, key: PublicKey | None = None) -> Steps:
+def read_notes(snapshot: Path, keys: Sequence[PublicKey] | None = None) -> Steps:
     """Return every step that the notes of a snapshot tell.
 
     Args:
         snapshot: The folder.
-        key: Who must have signed them; None: the one that the folder itself names, which
+        keys: Who must have signed them; None: those that the folder itself names, which
             shows that nothing was changed since, and not who signed.
 
     Raises:
@@ -151,22 +157,31 @@ def read_notes(snapshot: Path, key: PublicKey | None = None) -> Steps:
     paths = sorted((snapshot / FOLDER).glob("[0-9]*.json"))
     if not paths:
         return {}
-    manifest, signer = load_manifest(snapshot), key or _stated_key(snapshot)
+    manifest, signers = load_manifest(snapshot), keys or _stated_keys(snapshot)
     steps: dict[str, dict[str, set[str]]] = {}
     for path in paths:
-        found = _parse_note(path.read_bytes(), path.name, manifest, signer)
+        found = _parse_note(path.read_bytes(), path.name, manifest, signers)
         for name, (old, new) in found.items():
             steps.setdefault(name, {}).setdefault(old, set()).add(new)
     return steps
 
 
-def _stated_key(snapshot: Path) -> PublicKey:
+def _stated_keys(snapshot: Path) -> list[PublicKey]:
+    """Return the key that a folder names, and those that its handovers lead to."""
     try:
-        return parse_public_key((snapshot / "evidence" / "attest.pem").read_bytes())
+        stated = parse_public_key((snapshot / "evidence" / "attest.pem").read_bytes())
+        return follow_keys(read_handovers(snapshot / HANDOVERS), [stated])
     except (OSError, InputError):
         raise IntegrityError(
             "'evidence/attest.pem' is missing or no key", hint="restore it from backup"
         ) from None
+
+
+def bring_handovers(workspace: Path, snapshot: Path) -> None:
+    """Lay what shows the workspace's handovers beside a snapshot's evidence."""
+    for name, raw in load_handovers(workspace).items():
+        if not (snapshot / HANDOVERS / name).is_file():
+            _write(snapshot / HANDOVERS / name, raw)
 
 
 def standing_digests(file: str, listed: str, steps: Steps) -> tuple[set[str], set[str]]:

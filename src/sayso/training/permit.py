@@ -201,7 +201,7 @@ def _own_manifest(workspace: Workspace, snapshot: Path, known: int) -> Manifest:
             hint="name the workspace it was built in",
         )
     # A file that an erasure replaced counts only by this workspace's own word.
-    read_notes(snapshot, workspace.trust.key.public)
+    read_notes(snapshot, workspace.trust.keys)
     return manifest
 
 

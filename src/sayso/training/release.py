@@ -24,7 +24,6 @@ from sayso.attest.statements import Base, Pins, release_statement, verify_statem
 from sayso.canonical import canonical_json, parse_canonical
 from sayso.decision.states import microseconds
 from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
-from sayso.ledger.integrate import integrate
 from sayso.log.checkpoint import Checkpoint
 from sayso.model import SEMANTICS
 from sayso.rulebook.civil import TZDATA_VERSION
@@ -202,7 +201,7 @@ def _place(made: Path, place: Path, found: Release) -> None:
 def _state(workspace: Workspace, made: Path, found: Release, standing: Standing) -> int:
     """Sign the statement of a release and append its entry."""
     known, rules = standing.known, workspace.rules(standing.known)
-    done = integrate(workspace.ledger, workspace.trust.log, workspace.trust.policy)
+    done = workspace.integrate()
     pins = Pins(
         purpose=found.purpose,
         at=standing.at,

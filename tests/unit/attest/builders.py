@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sayso.attest.keys import SigningKey
 from sayso.attest.predicates import (
     ERASURE,
+    HANDOVER,
     PACK,
     PROVENANCE,
     RELEASE,
@@ -25,6 +26,7 @@ from sayso.attest.statements import (
     release_statement,
     retention_statement,
     snapshot_statement,
+    statement,
     training_run_statement,
 )
 from sayso.log.checkpoint import Checkpoint
@@ -76,6 +78,9 @@ STATEMENTS = {
     ),
     RETENTION: retention_statement(
         ZERO, PINS, deleted_us=1_800_000_000_000_000, keep="30 days", reason="audits\nof a month"
+    ),
+    HANDOVER: statement(
+        {"attest.pem": TWO}, HANDOVER, {"old": {"sha256": ONE}, "new": {"sha256": TWO}}
     ),
     PACK: pack_statement(ZERO, "member", 1_800_000_000_000_000),
     PROVENANCE: provenance(

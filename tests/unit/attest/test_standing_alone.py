@@ -11,7 +11,17 @@ import sayso
 
 SOURCE = Path(sayso.__file__).parent
 # What `verify_statement` and `verify_receipt` need; what makes receipts needs the rulebook.
-ALONE = ("shape", "keys", "dsse", "predicates", "statements", "naming", "receipts", "page")
+ALONE = (
+    "shape",
+    "keys",
+    "dsse",
+    "predicates",
+    "statements",
+    "handover",
+    "naming",
+    "receipts",
+    "page",
+)
 NEEDS_THE_RULEBOOK = ("issue",)
 NEEDS_A_WORKSPACE = ("trust",)
 

@@ -14,6 +14,7 @@ import pytest
 from sayso.attest.dsse import STATEMENT_TYPE, sign
 from sayso.attest.predicates import (
     ERASURE,
+    HANDOVER,
     PACK,
     PREDICATES,
     PROVENANCE,
@@ -49,7 +50,7 @@ from tests.unit.attest.builders import (
     ZERO,
 )
 
-OWN = [kind for kind in PREDICATES if kind not in {PROVENANCE, PACK}]
+OWN = [kind for kind in PREDICATES if kind not in {PROVENANCE, PACK, HANDOVER}]
 
 
 def changed(kind: str, change: Callable[[Any], Any]) -> bytes:

@@ -84,13 +84,14 @@ class Released:
         learned = training_run_statement(
             {WEIGHTS: ONE}, self.town.pins(siblings), snapshot=sha(self.town.manifest_bytes),
             base=base, recipe=sha(canonical_json(run["recipe"])), seed=7,
-            shards=[Shard(SHARD, bytes.fromhex(TWO), WEIGHTS)],
+            shards=[Shard(SHARD, bytes.fromhex(TWO), WEIGHTS, TWO)],
+            environments=run["environments"],
         )  # fmt: skip
         pins = replace(self.town.pins({}), inputs={"run.json": release["run"]})
         files = {f"model/{name}": one for name, one in release["files"].items()}
         released = release_statement(
             files | {"release.json": sha(canonical_json(release))}, pins, base=base,
-            adapters=dict.fromkeys([WEIGHTS], release["adapters"][SHARD]),
+            adapters=dict.fromkeys([WEIGHTS], release["adapters"][SHARD]), merge=release["merge"],
         )  # fmt: skip
         return learned, released
 

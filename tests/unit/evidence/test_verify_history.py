@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,9 @@ from sayso.log.merkle import root_of
 from sayso.log.notes import Note, cosign, parse_note
 from sayso.log.notes import sign as sign_note
 from sayso.log.proof_file import parse_proof
+from sayso.log.proofs import consistency_proof
+from sayso.log.submission import Submission
+from sayso.log.witness import Witness
 from tests.unit.evidence.builders import (
     GIVEN,
     KEY,
@@ -24,6 +29,7 @@ from tests.unit.evidence.builders import (
     packed,
 )
 from tests.unit.log.signers import LOG, ORIGIN, W1, W2, signer
+from tests.unit.log.trees import Defined, files_of
 
 TOWN = Town()
 
@@ -125,6 +131,52 @@ def test_a_second_history_is_refused(size: int) -> None:
         verify_pack_bytes(packed(TOWN.member_pack()), knowing(TOWN.note(size, log=other)))
     )
     assert (check, "second history" in words) == ("known-checkpoint", True)
+
+
+def tampered(how: str, log: list[bytes]) -> list[bytes]:
+    """What a platform made of the log that somebody has seen."""
+    match how:
+        case "deleted":
+            return [*log[:1], *log[2:]]
+        case "reordered":
+            return [log[1], log[0], *log[2:]]
+        case "changed":
+            return [bytes(32), *log[1:]]
+        case "back-dated":
+            return [log[0], bytes(32), *log[1:]]
+        case _:
+            return [*log[:-1], bytes(32)]
+
+
+@pytest.mark.parametrize("how", ["deleted", "reordered", "changed", "back-dated", "second"])
+def test_a_log_that_was_tampered_with_is_refused_by_name(how: str, tmp_path: Path) -> None:
+    """What is shown hangs together in itself: the checkpoint that somebody kept tells."""
+    seen = TOWN.log[:5]
+    log = [*tampered(how, seen), *TOWN.log[5:]]
+    tree = Defined(log)
+    note = TOWN.note(len(log), log=log)
+    files = TOWN.member_pack()
+    for name in [one for one in files if one.startswith(("log/tile", "proofs/", "receipts/"))]:
+        del files[name]
+    files |= {f"log/{name}": raw for name, raw in files_of(log).items()} | {"log/checkpoint": note}
+    check, words = failed(verify_pack_bytes(packed(files), knowing(TOWN.note(5))))
+    assert check in {"inclusion", "entries", "proofs", "known-checkpoint", "one-history"}, words
+    bare = {
+        name: raw
+        for name, raw in files.items()
+        if name.startswith("log/") or name in {"evidence/policy", "evidence/attest.pem"}
+    }
+    check, words = failed(verify_pack_bytes(packed(bare), knowing(TOWN.note(5))))
+    assert check == "known-checkpoint"
+    assert "this is a second history of the log: its first 5 entries are others" in words
+    # The witness, who saw the same five, does not cosign it, and keeps the proof.
+    witness = Witness(tmp_path, [W1], {ORIGIN: [LOG.verifier()]}, clock=lambda: SEEN)
+    before = Submission(0, (), parse_note(TOWN.note(5)))
+    assert witness.add_checkpoint(before.to_bytes()).status == HTTPStatus.OK
+    proof = tuple(consistency_proof(5, len(log), tree.node))
+    asked = Submission(5, proof, parse_note(note))
+    assert witness.add_checkpoint(asked.to_bytes()).status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert len(list((tmp_path / "evidence").iterdir())) == 2
 
 
 def test_growth_that_nothing_shows_is_refused_and_tiles_show_it() -> None:
