@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sayso.errors import InputError
 from sayso.training.environment import need_torch
 from sayso.training.runs import Recipe
 
@@ -115,8 +116,14 @@ def _config(model: Any, recipe: Recipe) -> Any:
 
 
 def tokens_of(tokenizer: Any, texts: Sequence[str]) -> list[int]:
-    """Return the tokens of texts, each text followed by the end of text."""
+    """Return the tokens of texts, each text followed by the end of text.
+
+    Raises:
+        InputError: The tokenizer has no end of text.
+    """
     end = tokenizer.eos_token_id
+    if end is None:
+        raise InputError("the base's tokenizer has no end of text", hint="give it an eos_token")
     encoded = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts if text)
     return list(itertools.chain.from_iterable([*tokens, end] for tokens in encoded))
 

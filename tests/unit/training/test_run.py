@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,7 @@ from sayso.snapshot import load_manifest
 from sayso.training import Order, Recipe, Told, load_run, train
 from sayso.training.environment import digest_of, fingerprint, prepare_torch
 from sayso.training.foundation import digests_of
-from sayso.training.learn import cut, learn, load_base, steps_of
+from sayso.training.learn import cut, learn, load_base, steps_of, tokens_of
 from sayso.training.runs import ADAPTERS, WEIGHTS, load_origin
 from sayso.workspace import Workspace
 from tests.unit.training.lab import RECIPE, learned_files, make_lab, run, small_base
@@ -163,6 +164,11 @@ def test_a_run_that_lost_its_ledger_goes_on_once_it_answers(lab: Workspace, tmp_
 
     assert 0 < len(resumed.learned) < len(whole.learned)
     assert learned_files(resumed.path) == learned_files(whole.path)
+
+
+def test_a_tokenizer_without_an_end_is_refused() -> None:
+    with pytest.raises(InputError, match="no end of text"):
+        tokens_of(SimpleNamespace(eos_token_id=None), ["text"])
 
 
 def test_a_shard_count_is_a_power_of_two(lab: Workspace, tmp_path: Path) -> None:
