@@ -28,6 +28,10 @@ from sayso.training import (
 from sayso.training.permit import MAX_AGE
 from sayso.training.plan import COUNTS
 
+QUALITY = (
+    "quality: of what one adapter on everything gains, the part that the mean of so many keeps, as "
+    "measured\non other texts with a small model (docs/shards.md); measure on your own"
+)
 # Off a terminal a line is printed for each shard, and after so long within one.
 LINE_SECONDS = 10.0
 
@@ -231,7 +235,7 @@ def plan_(
             "costs": [asdict(one) for one in found.costs],
             "plot": str(picture) if picture else None,
         },
-        "\n".join(lines),
+        "\n".join([*lines, QUALITY]),
     )
 
 

@@ -2,8 +2,9 @@
 
 Promises: arithmetic over one snapshot, by the records that it holds; each withdrawal is of a
 member drawn evenly from all, and all of them are forgotten in one batch. What a number of
-shards does to the quality of a release is not arithmetic: it is `unknown` until it was
-measured on the platform's own texts. Needs no PyTorch, and trains nothing.
+adapters does to the quality of a release is not arithmetic: it is what was measured on real
+text with a small model (docs/shards.md), and `unknown` beyond. Needs no PyTorch, and trains
+nothing.
 
 Example:
     >>> round(touched_share(1 / 64, 100), 3)
@@ -23,6 +24,9 @@ from sayso.training.text import prepare
 
 COUNTS = (1, 4, 16, 64, 256, 1024)
 UNKNOWN = "unknown"
+# Adapters -> of what one adapter on everything gains over the base, the part that their mean
+# gained: least and most over the sets of real texts. Source: docs/shards.json.
+MEASURED = {1: (1.0, 1.0), 4: (0.64, 0.64), 16: (0.44, 0.44), 64: (0.27, 0.27)}
 # Withdrawals along the plot.
 _ALONG = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 _COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7b2d8b", "#b08900", "#3a3a3a")
@@ -47,7 +51,7 @@ class Cost:
         share: Part of all text that is learned again, expected.
         steps: Of a whole training, on a base that reads bytes; of any other, fewer.
         steps_again: Of learning again, expected.
-        quality: What was measured; `unknown` where nothing was.
+        quality: Of `expected_quality`, for so many adapters.
     """
 
     count: int
@@ -56,7 +60,7 @@ class Cost:
     share: float
     steps: int
     steps_again: float
-    quality: str = UNKNOWN
+    quality: str
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,21 @@ class Plan:
 def touched_share(part: float, withdrawals: int) -> float:
     """Return how likely it is that some of so many withdrawals fall into a part of the members."""
     return 1.0 - (1.0 - part) ** withdrawals
+
+
+def expected_quality(adapters: int) -> str:
+    """Return which part of one adapter's gain the mean of so many keeps; `unknown` beyond 64.
+
+    Between the numbers that were measured, even steps of the number's logarithm.
+    """
+    below = max((count for count in MEASURED if count <= adapters), default=0)
+    above = min((count for count in MEASURED if count >= adapters), default=0)
+    if not below or not above:
+        return UNKNOWN
+    way = math.log(adapters / below) / math.log(above / below) if above > below else 0.0
+    pairs = zip(MEASURED[below], MEASURED[above], strict=True)
+    least, most = (here + way * (there - here) for here, there in pairs)
+    return f"{least:.0%}" if f"{least:.0%}" == f"{most:.0%}" else f"{least:.0%} to {most:.0%}"
 
 
 def plan(
@@ -129,6 +148,7 @@ def _cost(
         share=_share(loads, likely),
         steps=sum(steps),
         steps_again=sum(part * one for part, one in zip(likely, steps, strict=True)),
+        quality=expected_quality(len(loads)),
     )
 
 

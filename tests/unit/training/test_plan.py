@@ -1,5 +1,7 @@
 """The plan: what a number of shards costs. Needs no PyTorch."""
 
+import json
+import statistics
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -7,9 +9,11 @@ import pytest
 
 from sayso.errors import InputError
 from sayso.training import plan, plot
-from sayso.training.plan import touched_share
+from sayso.training.plan import MEASURED, expected_quality, touched_share
 from sayso.training.shards import check_count, shard_name
 from tests.unit.training.lab import MEMBERS, RECIPE, make_lab
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +35,7 @@ def test_a_plan_adds_up(tmp_path: Path) -> None:
     assert found.members == MEMBERS
     assert [cost.count for cost in found.costs] == [1, 4, 16]
     assert found.costs[0].shards == 2
-    assert found.costs[0].quality == "unknown"
+    assert found.costs[0].quality == expected_quality(2)
     assert 0 < found.costs[2].share < found.costs[1].share < found.costs[0].share <= 1
     for cost in found.costs:
         loads = found.loads[cost.count]
@@ -43,6 +47,20 @@ def test_a_plan_adds_up(tmp_path: Path) -> None:
         assert cost.touched == pytest.approx(
             sum(touched_share(load.members / MEMBERS, 2) for load in loads)
         )
+
+
+def test_the_expected_quality_is_what_was_measured() -> None:
+    sets = json.loads((ROOT / "docs" / "shards.json").read_text())
+    kept: dict[int, list[float]] = {}
+    for one in sets:
+        for line in one["counts"] if one["base"] == "prose" else ():
+            kept.setdefault(line["count"], []).append(round(statistics.median(line["kept"]), 2))
+
+    assert {count: (min(found), max(found)) for count, found in kept.items()} == MEASURED
+    assert expected_quality(1) == "100%"
+    assert expected_quality(65) == "unknown"
+    least = [int(expected_quality(count).split("%")[0]) for count in range(1, 65)]
+    assert least == sorted(least, reverse=True)
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
