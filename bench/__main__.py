@@ -4,6 +4,7 @@ python -m bench                    all of it (about half an hour on two cores)
 python -m bench --only decide      decide, ingest, fold, build, log or training
 python -m bench --scale 0.1        smaller, for a look
 python -m bench --large            also ten times the records (needs 60 GB of disk)
+python -m bench.shards             what sharding costs in quality: docs/shards.md
 """
 
 import argparse

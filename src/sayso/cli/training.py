@@ -28,8 +28,12 @@ from sayso.training import (
 )
 from sayso.training.merge import Merge
 from sayso.training.permit import MAX_AGE
-from sayso.training.plan import COUNTS, load_measured
+from sayso.training.plan import COUNTS, MEASURED, load_measured
 
+QUALITY = (
+    "quality: of what one adapter on everything gains, the part that the mean of so many keeps, as "
+    "measured\non other texts with a small model (docs/shards.md); measure on your own"
+)
 # Off a terminal a line is printed for each shard, and after so long within one.
 LINE_SECONDS = 10.0
 
@@ -225,7 +229,7 @@ def _forgotten_text(done: Forgotten) -> str:
 @click.option("--withdrawals", type=int, default=100, show_default=True, help="In one batch.")
 @click.option("--shards", "counts", type=int, multiple=True, help="A count to look at; repeatable.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="How often a shard is read.")
-@click.option("--measured", type=FILE, help="JSON: adapters merged -> perplexity measured.")
+@click.option("--measured", type=FILE, help="JSON: adapters merged -> part of the gain kept.")
 @click.option("--plot", "picture", type=FILE, help="Write an SVG here.")
 @shared_options
 def plan_(
@@ -233,7 +237,7 @@ def plan_(
     measured: Path | None, picture: Path | None,
 ) -> None:  # fmt: skip
     """Say what a number of shards costs when so many members withdraw in one batch."""
-    known = load_measured(measured) if measured else {}
+    known = load_measured(measured) if measured else MEASURED
     found = plan(snapshot, withdrawals, counts or COUNTS, Recipe(epochs=epochs), known)
     if picture is not None:
         picture.write_text(plot(found), encoding="utf-8")
@@ -254,7 +258,7 @@ def plan_(
             "costs": [asdict(one) for one in found.costs],
             "plot": str(picture) if picture else None,
         },
-        "\n".join(lines),
+        "\n".join([*lines, QUALITY]),
     )
 
 

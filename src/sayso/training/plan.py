@@ -1,10 +1,10 @@
 """Plan: what a number of shards costs when members withdraw.
 
 Promises: arithmetic over one snapshot, by the records that it holds; each withdrawal is of a
-member drawn evenly from all, and all of them are forgotten in one batch. What merging so many
-adapters does to the quality of a release is not arithmetic: it is `unknown` until it was
-measured, and expected between two numbers that were, never beyond. Needs no PyTorch, and
-trains nothing.
+member drawn evenly from all, and all of them are forgotten in one batch. What a number of
+adapters does to the quality of a release is not arithmetic: it is what was measured on real
+text with a small model (docs/shards.md), and `unknown` beyond. Needs no PyTorch, and trains
+nothing.
 
 Example:
     >>> round(touched_share(1 / 64, 100), 3)
@@ -25,6 +25,10 @@ from sayso.training.text import prepare
 
 COUNTS = (1, 4, 16, 64, 256, 1024)
 UNKNOWN = "unknown"
+# Adapters -> of what one adapter on everything gains over the base, the part that their mean
+# gained: least and most over the sets of real texts. Source: docs/shards.json.
+Measured = Mapping[int, tuple[float, float]]
+MEASURED: Measured = {1: (1.0, 1.0), 4: (0.64, 0.64), 16: (0.44, 0.44), 64: (0.27, 0.27)}
 # Withdrawals along the plot.
 _ALONG = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 _COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7b2d8b", "#b08900", "#3a3a3a")
@@ -49,8 +53,7 @@ class Cost:
         share: Part of all text that is learned again, expected.
         steps: Of a whole training, on a base that reads bytes; of any other, fewer.
         steps_again: Of learning again, expected.
-        quality: Perplexity of a release of so many adapters on authors who were kept back, as
-            measured or as expected between two that were; `unknown` elsewhere.
+        quality: Of `expected_quality`, for so many adapters.
     """
 
     count: int
@@ -59,7 +62,7 @@ class Cost:
     share: float
     steps: int
     steps_again: float
-    quality: str = UNKNOWN
+    quality: str
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,27 @@ def touched_share(part: float, withdrawals: int) -> float:
     return 1.0 - (1.0 - part) ** withdrawals
 
 
+def expected_quality(adapters: int, measured: Measured = MEASURED) -> str:
+    """Return which part of one adapter's gain the mean of so many keeps; `unknown` beyond.
+
+    Between the numbers that were measured, even steps of the number's logarithm.
+    """
+    below = max((count for count in measured if count <= adapters), default=0)
+    above = min((count for count in measured if count >= adapters), default=0)
+    if not below or not above:
+        return UNKNOWN
+    way = math.log(adapters / below) / math.log(above / below) if above > below else 0.0
+    pairs = zip(measured[below], measured[above], strict=True)
+    least, most = (here + way * (there - here) for here, there in pairs)
+    return f"{least:.0%}" if f"{least:.0%}" == f"{most:.0%}" else f"{least:.0%} to {most:.0%}"
+
+
 def plan(
     snapshot: Path,
     withdrawals: int,
     counts: Sequence[int] = COUNTS,
     recipe: Recipe | None = None,
-    measured: Mapping[int, float] | None = None,
+    measured: Measured = MEASURED,
 ) -> Plan:
     """Return what each number of shards costs at a number of withdrawals in one batch.
 
@@ -91,7 +109,7 @@ def plan(
         withdrawals: Members who withdraw.
         counts: Numbers of shards to look at.
         recipe: What decides how many steps a shard takes.
-        measured: Number of adapters merged -> perplexity of that release.
+        measured: What quality is expected by.
 
     Raises:
         InputError: There is no finished snapshot, it is empty, or a count is no power of two.
@@ -106,7 +124,7 @@ def plan(
     if not members:
         raise InputError("the snapshot holds no records", hint="build another")
     costs = tuple(
-        _cost(count, loads[count], members, withdrawals, recipe or Recipe(), measured or {})
+        _cost(count, loads[count], members, withdrawals, recipe or Recipe(), measured)
         for count in counts
     )
     return Plan(members, withdrawals, costs, loads)
@@ -129,36 +147,25 @@ def _loads(snapshot: Path, counts: Iterable[int]) -> dict[int, tuple[Load, ...]]
     }
 
 
-def load_measured(path: Path) -> dict[int, float]:
-    """Return number of adapters merged -> perplexity, from a file of JSON such as `{"4": 31.5}`.
+def load_measured(path: Path) -> Measured:
+    """Return what was measured on other texts, from a file of JSON such as `{"1": 1, "4": 0.6}`.
 
     Raises:
         InputError: The file cannot be read, or says something else.
     """
     try:
         value = json.loads(path.read_bytes())
-        found = {int(count): float(told) for count, told in value.items()}
+        found = {int(count): (float(kept), float(kept)) for count, kept in value.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         found = {}
-    if not found or not all(count > 0 and 1 <= told < math.inf for count, told in found.items()):
+    if not found or not all(
+        count > 0 and math.isfinite(kept) for count, (kept, _) in found.items()
+    ):
         raise InputError(
             f"'{path}' is no measurement",
-            hint='give JSON with numbers of adapters and perplexities: {"1": 30.5, "16": 32.0}',
+            hint='give JSON with numbers of adapters and the part kept: {"1": 1, "16": 0.4}',
         )
     return found
-
-
-def expected(adapters: int, measured: Mapping[int, float]) -> str:
-    """Return the perplexity of so many adapters, evenly by doublings between two measured."""
-    if adapters in measured:
-        return f"perplexity {measured[adapters]:.1f}"
-    below = [one for one in measured if one < adapters]
-    above = [one for one in measured if one > adapters]
-    if not below or not above:
-        return UNKNOWN
-    first, last = max(below), min(above)
-    part = math.log(adapters / first) / math.log(last / first)
-    return f"perplexity about {measured[first] * (1 - part) + measured[last] * part:.1f}"
 
 
 def _cost(
@@ -167,7 +174,7 @@ def _cost(
     members: int,
     withdrawals: int,
     recipe: Recipe,
-    measured: Mapping[int, float],
+    measured: Measured,
 ) -> Cost:
     likely = [touched_share(load.members / members, withdrawals) for load in loads]
     steps = [steps_of(math.ceil(load.text_bytes / recipe.block_tokens), recipe) for load in loads]
@@ -178,7 +185,7 @@ def _cost(
         share=_share(loads, likely),
         steps=sum(steps),
         steps_again=sum(part * one for part, one in zip(likely, steps, strict=True)),
-        quality=expected(len(loads), measured),
+        quality=expected_quality(len(loads), measured),
     )
 
 

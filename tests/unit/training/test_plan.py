@@ -1,5 +1,7 @@
 """The plan: what a number of shards costs. Needs no PyTorch."""
 
+import json
+import statistics
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -7,9 +9,11 @@ import pytest
 
 from sayso.errors import InputError
 from sayso.training import plan, plot
-from sayso.training.plan import expected, load_measured, touched_share
+from sayso.training.plan import MEASURED, expected_quality, load_measured, touched_share
 from sayso.training.shards import check_count, shard_name
 from tests.unit.training.lab import MEMBERS, RECIPE, make_lab
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +35,7 @@ def test_a_plan_adds_up(tmp_path: Path) -> None:
     assert found.members == MEMBERS
     assert [cost.count for cost in found.costs] == [1, 4, 16]
     assert found.costs[0].shards == 2
-    assert found.costs[0].quality == "unknown"
+    assert found.costs[0].quality == expected_quality(2)
     assert 0 < found.costs[2].share < found.costs[1].share < found.costs[0].share <= 1
     for cost in found.costs:
         loads = found.loads[cost.count]
@@ -45,6 +49,20 @@ def test_a_plan_adds_up(tmp_path: Path) -> None:
         )
 
 
+def test_the_expected_quality_is_what_was_measured() -> None:
+    sets = json.loads((ROOT / "docs" / "shards.json").read_text())
+    kept: dict[int, list[float]] = {}
+    for one in sets:
+        for line in one["counts"] if one["base"] == "prose" else ():
+            kept.setdefault(line["count"], []).append(round(statistics.median(line["kept"]), 2))
+
+    assert {count: (min(found), max(found)) for count, found in kept.items()} == MEASURED
+    assert expected_quality(1) == "100%"
+    assert expected_quality(65) == "unknown"
+    least = [int(expected_quality(count).split("%")[0]) for count in range(1, 65)]
+    assert least == sorted(least, reverse=True)
+
+
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     make_lab(tmp_path).close()
 
@@ -53,22 +71,21 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 2
 
 
-def test_quality_is_told_where_it_was_measured(tmp_path: Path) -> None:
+def test_what_was_measured_on_other_texts_counts_where_it_is_given(tmp_path: Path) -> None:
     make_lab(tmp_path).close()
     path = tmp_path / "measured.json"
-    path.write_text('{"1": 30.0, "2": 31.0, "8": 33.0}')
+    path.write_text('{"1": 1, "2": 0.8, "8": 0.4}')
     measured = load_measured(path)
 
     found = plan(tmp_path / "first", 2, (1, 2, 4, 1024), RECIPE, measured)
 
     adapters = [cost.shards for cost in found.costs]
-    assert [cost.quality for cost in found.costs] == [expected(n, measured) for n in adapters]
-    assert found.costs[0].quality == "perplexity 31.0"
-    assert expected(4, measured) == "perplexity about 32.0"
-    assert expected(9, measured) == "unknown"
-    assert expected(1, {2: 31.0}) == "unknown"
-    assert "S = 1: perplexity 31.0" in plot(found)
-    for text in ("", "{}", "[1]", '{"x": 2}', '{"0": 2}', '{"1": 0.5}', '{"1": Infinity}'):
+    assert [cost.quality for cost in found.costs] == [
+        expected_quality(count, measured) for count in adapters
+    ]
+    assert [expected_quality(count, measured) for count in (2, 4, 9)] == ["80%", "60%", "unknown"]
+    assert expected_quality(1, {2: (1.0, 1.0)}) == "unknown"
+    for text in ("", "{}", "[1]", '{"x": 2}', '{"0": 2}', '{"1": Infinity}'):
         path.write_text(text)
         with pytest.raises(InputError, match="no measurement"):
             load_measured(path)
