@@ -33,6 +33,7 @@ from sayso.model.rules import (
 )
 from sayso.model.time import ANYWHERE, birthday, first_midnight, last_midnight, permits_at, stops_at
 from sayso.model.words import (
+    ASSISTANCE,
     DEFAULT_PURPOSE,
     EVERY_PURPOSE,
     REASON_BIT,
@@ -59,6 +60,7 @@ from sayso.model.words import (
 
 __all__ = [
     "ANYWHERE",
+    "ASSISTANCE",
     "DEFAULT_PURPOSE",
     "EVERY_PURPOSE",
     "REASONS",

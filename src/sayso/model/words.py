@@ -14,6 +14,8 @@ SEMANTICS = 1
 
 DEFAULT_PURPOSE = "content-generation-training"
 EVERY_PURPOSE = "*"
+# The one purpose that is no training: writing for a member who asks for a text.
+ASSISTANCE = "assistance"
 
 
 class Reason(StrEnum):

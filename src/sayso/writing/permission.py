@@ -11,13 +11,11 @@ An objection to every training purpose (`*`) is none to a text that the member a
 from sayso.decision.states import microseconds
 from sayso.errors import InputError, RefusedError
 from sayso.facts import standing_of_one
-from sayso.model import Choice, Presence, Purpose, Status
+from sayso.model import ASSISTANCE, Choice, Presence, Purpose, Status
 from sayso.receipting import choices_of
 from sayso.rulebook.in_force import InForce, in_force
 from sayso.workspace import Workspace
 from sayso.writing.provider import Recipient
-
-ASSISTANCE = "assistance"
 
 
 def need_assistance(workspace: Workspace, who: str) -> Purpose:
