@@ -14,10 +14,12 @@ Example:
     >>> audit(workspace, Path("run"), Path("audit"), base=None)          # doctest: +SKIP
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sayso.canonical import canonical_json
 from sayso.errors import ConflictError, InputError, RefusedError
 from sayso.training.canaries import codes, plant, text_of
 from sayso.training.dispositions import FORGOTTEN, append, delete
@@ -30,7 +32,7 @@ from sayso.training.permit import StoppedError
 from sayso.training.places import BEGUN, RUNS, drop_place
 from sayso.training.proof import compare
 from sayso.training.run import BASES, Order, Told, Trained, train
-from sayso.training.runs import NAME, SEALED, load_origin, load_run
+from sayso.training.runs import DELETED, NAME, SEALED, load_origin, load_run, write_whole
 from sayso.training.scores import Loss, exposure, losses_of, tell_apart
 from sayso.training.sealing import need_unsealed
 from sayso.training.servable import Standing, standing_of
@@ -281,7 +283,13 @@ class _Work:
                     append(
                         self.workspace, made.digest, "", FORGOTTEN, sorted(made.shards), (BY,), BY
                     )  # fmt: skip
-        deleted = delete(doomed, self.folder / "deleted.json")
+        listing = self.folder / "deleted.json"
+        # What forgetting deleted stands in a list that goes as well.
+        lists = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{DELETED}")]
+        before: dict[str, str] = {name: one for told in lists for name, one in told.items()}
+        if before:
+            write_whole(listing, canonical_json(before))
+        deleted = before | delete(doomed, listing)
         for place in doomed:
             for kind in (RUNS, BEGUN):
                 drop_place(self.workspace.path, kind, place)

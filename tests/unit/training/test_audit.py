@@ -1,5 +1,6 @@
 """The audit: planted codes are told until they are forgotten, and nothing is left of it."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from sayso.training import audit as room
 from sayso.training.audit import ADAPTER, AFTER, BEFORE, NEVER, RELEASE, Planting, audit
 from sayso.training.foundation import digests_of
 from sayso.training.places import BEGUN, RUNS, noted
-from sayso.training.runs import SEALED
+from sayso.training.runs import ADAPTERS, SEALED, WEIGHTS
 from sayso.workspace import Workspace
 from tests.unit.training.lab import (
     RECIPE,
@@ -66,7 +67,11 @@ def test_planted_codes_are_told_until_they_are_forgotten(lab: Workspace, tmp_pat
     # The run is as it was, and of the others nothing is left.
     assert digests_of(done.path) == before
     assert [path.name for path in (tmp_path / "audit").iterdir()] == ["deleted.json"]
-    assert len(found.deleted) > 0
+    listed = json.loads((tmp_path / "audit" / "deleted.json").read_bytes())
+    assert listed == found.deleted
+    for name in ("planted", "after"):
+        adapter = tmp_path / "audit.partial" / name / ADAPTERS / found.shard / WEIGHTS
+        assert str(adapter) in listed
     assert list(noted(lab.path, RUNS)) == [done.path]
     assert noted(lab.path, BEGUN) == {}
     entries = training_entries(lab.ledger, lab.ledger.size())
