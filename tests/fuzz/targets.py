@@ -16,8 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from sayso.attest.dsse import STATEMENT_TYPE, parse_envelope, verify
+from sayso.attest.handover import check_payload, follow_keys, keys_of
 from sayso.attest.receipts import parse_receipt
 from sayso.attest.statements import parse_statement
+from sayso.canonical import parse_canonical
 from sayso.errors import InputError, IntegrityError
 from sayso.evidence.checks_manifest import parse_manifest
 from sayso.evidence.container import pack_bytes, parse_pack, verify_pack
@@ -43,6 +45,7 @@ from sayso.log.tiles import (
 from sayso.log.witness import Witness
 from sayso.snapshot.manifest import parse_manifest as parse_snapshot_manifest
 from tests.unit.evidence.builders import GIVEN, KEY, Town
+from tests.unit.evidence.releases import release_pack
 
 Target = Callable[[bytes], None]
 
@@ -184,10 +187,19 @@ def fuzz_pack(data: bytes) -> None:
     verify_pack_bytes(data, GIVEN).to_json()
 
 
+def fuzz_handover(data: bytes) -> None:
+    """What an entry of kind `key` may hold, and what stands in it as signed by two keys."""
+    value = parse_canonical(data)
+    payload = check_payload(value, "payload")
+    if payload["role"] == "statements":
+        old, new = keys_of(payload)
+        assert set(follow_keys([payload], [old])) == {old, new}
+
+
 def fuzz_evidence(data: bytes) -> None:
-    """The first byte names a file of a folder and of a signed pack; the rest stands in it."""
-    folder, pack = _evidence()
-    for files in (folder, pack):
+    """The first byte names a file of a folder and of signed packs; the rest stands in it."""
+    folder, *packs = _evidence()
+    for files in (folder, *packs):
         name = sorted(files)[data[0] % len(files)] if data else "manifest.json"
         broken = {**files, name: data[1:]}
         if files is folder:
@@ -198,9 +210,9 @@ def fuzz_evidence(data: bytes) -> None:
 
 
 @functools.cache
-def _evidence() -> tuple[dict[str, bytes], dict[str, bytes]]:
+def _evidence() -> tuple[dict[str, bytes], ...]:
     town = Town()
-    return town.folder, town.snapshot_pack() | town.member_pack()
+    return town.folder, town.snapshot_pack() | town.member_pack(), release_pack(town)
 
 
 _FOLDERS: list["tempfile.TemporaryDirectory[str]"] = []
@@ -238,5 +250,6 @@ TARGETS: dict[str, Target] = {
         fuzz_leaves,
         fuzz_pack,
         fuzz_evidence,
+        fuzz_handover,
     )
 }

@@ -3,7 +3,8 @@
 Promises: the same question, files, key and time give the same bytes, and a pack that is read
 is the one that would be written from what was read, so that a bit that flips anywhere is
 noticed. Entries are stored as they are, in the order of their names after the two that speak
-of the pack itself; other tools open it. Does not say whether what the files claim is true:
+of the pack itself; other tools open it. Written from files block by block; read into memory
+once, so that what was checked is what is shown. Does not say whether what the files claim is true:
 `sayso.evidence.verify` does.
 
     pack.json        what the pack is, its question, and the digest of every other file
@@ -24,7 +25,7 @@ import re
 import secrets
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from sayso.attest.shape import fields, map_of, number, sha256, word
 from sayso.attest.statements import pack_statement, verify_statement
 from sayso.canonical import canonical_json, parse_canonical
 from sayso.errors import ConflictError, InputError, IntegrityError
+from sayso.evidence.files import BLOCK_BYTES, Slices
 
 FORMAT = "sayso/pack/v1"
 LISTING = "pack.json"
@@ -83,7 +85,7 @@ class Pack:
     kind: str
     question: Mapping[str, Any]
     created_us: int
-    files: dict[str, bytes]
+    files: Mapping[str, bytes]
     listing: bytes
     signed: bytes
 
@@ -119,21 +121,21 @@ def write_pack(
             missing, or they are too many or too large.
         ConflictError: Something stands at `path`.
     """
-    made = pack_bytes(
-        kind, question, {name: _read(one) for name, one in files.items()}, key, created_us
-    )
+    entries = _with_listing(kind, question, files, key, created_us)
     if path.exists():
         raise ConflictError(f"'{path}' exists", hint="choose another name")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with draft.open("xb") as file:
-            file.write(made)
+            file.writelines(_parts(entries))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    return parse_pack(made).digest
+    listing = entries[LISTING].content
+    assert isinstance(listing, bytes)  # noqa: S101  it was made here
+    return hashlib.sha256(listing).hexdigest()
 
 
 def pack_bytes(
@@ -148,14 +150,40 @@ def pack_bytes(
     Raises:
         InputError: As `write_pack`.
     """
+    return b"".join(_parts(_with_listing(kind, question, files, key, created_us)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A file of a pack, with what its headers and the listing say of it."""
+
+    content: bytes | memoryview | Path
+    size_bytes: int
+    crc32: int
+    sha256: str
+
+
+def _with_listing(
+    kind: str,
+    question: Mapping[str, object],
+    files: Mapping[str, bytes | Path],
+    key: SigningKey,
+    created_us: int,
+) -> dict[str, _Entry]:
+    """Return the entries of a pack in their order, the two that speak of it first.
+
+    Raises:
+        InputError: As `write_pack`.
+    """
     _check_names([LISTING, SIGNED, *files])
+    measured = {name: _measured(files[name]) for name in sorted(files)}
     value = {
         "format": FORMAT,
         "kind": kind,
         "question": dict(question),
         "created_us": created_us,
         "specifications": dict(SPECIFICATIONS),
-        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "files": {name: one.sha256 for name, one in measured.items()},
     }
     try:
         listing = canonical_json(value)
@@ -164,39 +192,78 @@ def pack_bytes(
     _parse_listing(listing)
     statement = pack_statement(hashlib.sha256(listing).hexdigest(), kind, created_us)
     signed = sign(STATEMENT_TYPE, statement, key).to_bytes()
-    return _zipped(
-        {LISTING: listing, SIGNED: signed} | {name: files[name] for name in sorted(files)}
-    )
+    return {LISTING: _measured(listing), SIGNED: _measured(signed), **measured}
 
 
-def _read(one: bytes | Path) -> bytes:
-    if isinstance(one, bytes):
-        return one
+def _measured(content: bytes | memoryview | Path) -> _Entry:
+    """Return a file with its size and digests; read block by block.
+
+    Raises:
+        InputError: It is missing.
+    """
+    size, crc, digest = 0, 0, hashlib.sha256()
+    for block in _blocks(content):
+        size += len(block)
+        crc = zlib.crc32(block, crc)
+        digest.update(block)
+    return _Entry(content, size, crc, digest.hexdigest())
+
+
+def _blocks(content: bytes | memoryview | Path) -> Iterator[bytes | memoryview]:
+    if not isinstance(content, Path):
+        yield content
+        return
     try:
-        return one.read_bytes()
+        with content.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                yield block
     except FileNotFoundError:
-        raise InputError(f"'{one}' is missing", hint="name files that are there") from None
+        raise InputError(f"'{content}' is missing", hint="name files that are there") from None
 
 
-def _zipped(entries: Mapping[str, bytes]) -> bytes:
-    """Return the one zip file with these entries in this order."""
-    parts: list[bytes] = []
+def _parts(entries: Mapping[str, _Entry]) -> Iterator[bytes | memoryview]:
+    """Yield the one zip file with these entries in this order, piece by piece.
+
+    Raises:
+        InputError: They are too large for a pack.
+        IntegrityError: A file changed while it was read.
+    """
     central: list[bytes] = []
     at = 0
-    for name, data in entries.items():
-        raw = name.encode()
-        shared = (0, 0, 0, _DATE, zlib.crc32(data), len(data), len(data), len(raw), 0)
+    for name, one in entries.items():
+        raw, crc = name.encode(), 0
+        shared = (0, 0, 0, _DATE, one.crc32, one.size_bytes, one.size_bytes, len(raw), 0)
         head = _LOCAL.pack(b"PK\3\4", _VERSION, *shared) + raw
         central.append(
             _CENTRAL.pack(b"PK\1\2", _UNIX | _VERSION, _VERSION, *shared, 0, 0, 0, _MODE, at) + raw
         )
-        parts += head, data
-        at += len(head) + len(data)
+        at += len(head) + one.size_bytes
         if at > MAX_PACK_BYTES:
             raise InputError(f"more than {MAX_PACK_BYTES} bytes", hint="ask a smaller question")
+        yield head
+        for block in _blocks(one.content):
+            crc = zlib.crc32(block, crc)
+            yield block
+        if crc != one.crc32:
+            raise IntegrityError(f"'{name}' changed while it was read", hint="make the pack again")
     index = b"".join(central)
-    end = _END.pack(b"PK\5\6", 0, 0, len(entries), len(entries), len(index), at, 0)
-    return b"".join([*parts, index, end])
+    yield index
+    yield _END.pack(b"PK\5\6", 0, 0, len(entries), len(entries), len(index), at, 0)
+
+
+def _zipped(entries: Mapping[str, bytes | memoryview]) -> bytes:
+    """Return the one zip file with these entries in this order."""
+    return b"".join(_parts({name: _measured(data) for name, data in entries.items()}))
+
+
+def _is_zip_of(entries: Mapping[str, memoryview], unverified: memoryview) -> bool:
+    """Whether bytes are the one zip file with these entries in this order."""
+    at = 0
+    for part in _parts({name: _measured(data) for name, data in entries.items()}):
+        if unverified[at : at + len(part)] != part:
+            return False
+        at += len(part)
+    return at == len(unverified)
 
 
 # ---- reading ----------------------------------------------------------------------------
@@ -225,14 +292,15 @@ def parse_pack(unverified: bytes) -> Pack:
         IntegrityError: It is not in its one form, a file is missing, unlisted or has another
             digest than `pack.json` says.
     """
-    entries = _entries(unverified)
+    view = memoryview(unverified)
+    entries = _entries(view)
     if list(entries)[:2] != [LISTING, SIGNED]:
         raise InputError("it is no pack", hint=f"its first entries are not {LISTING} and {SIGNED}")
-    if _zipped(dict(sorted(entries.items(), key=_place))) != unverified:
+    if not _is_zip_of(dict(sorted(entries.items(), key=_place)), view):
         raise IntegrityError(
             "the zip file is not in the form of a pack", hint="fetch it again, as it was published"
         )
-    listing, signed = entries.pop(LISTING), entries.pop(SIGNED)
+    listing, signed = bytes(entries.pop(LISTING)), bytes(entries.pop(SIGNED))
     value = _parse_listing(listing)
     listed: Mapping[str, str] = value["files"]
     for name in sorted(listed.keys() ^ entries.keys()):
@@ -243,7 +311,8 @@ def parse_pack(unverified: bytes) -> Pack:
     for name, data in entries.items():
         if hashlib.sha256(data).hexdigest() != listed[name]:
             raise IntegrityError(f"the file '{name}' is not the one that was listed", name=name)
-    return Pack(value["kind"], value["question"], value["created_us"], entries, listing, signed)
+    files = Slices(entries)
+    return Pack(value["kind"], value["question"], value["created_us"], files, listing, signed)
 
 
 def verify_pack(unverified: Pack, public_keys: Iterable[PublicKey]) -> None:
@@ -266,27 +335,27 @@ def verify_pack(unverified: Pack, public_keys: Iterable[PublicKey]) -> None:
         raise IntegrityError("the signed statement is that of another pack")
 
 
-def _place(entry: tuple[str, bytes]) -> tuple[int, str]:
+def _place(entry: tuple[str, memoryview]) -> tuple[int, str]:
     """Sort the two that speak of the pack before all others."""
     order = {LISTING: 0, SIGNED: 1}
     return order.get(entry[0], 2), entry[0]
 
 
-def _entries(unverified: bytes) -> dict[str, bytes]:
+def _entries(unverified: memoryview) -> dict[str, memoryview]:
     """Return the entries as their headers tell, from the first byte on.
 
     What the headers say beyond name and length is not read: it is written anew and compared.
     """
-    entries: dict[str, bytes] = {}
+    entries: dict[str, memoryview] = {}
     at = 0
-    while unverified[at : at + 4] == b"PK\3\4":
+    while bytes(unverified[at : at + 4]) == b"PK\3\4":
         if len(entries) == MAX_FILES or len(unverified) < at + _LOCAL.size:
             raise InputError("it is no pack", hint="it has too many entries, or is cut off")
         *_, size, name_bytes, _extra = _LOCAL.unpack_from(unverified, at)
         start = at + _LOCAL.size + name_bytes
         if name_bytes > MAX_NAME_BYTES or start + size > len(unverified):
             raise InputError("it is no pack", hint="an entry is longer than the file")
-        name = unverified[at + _LOCAL.size : start].decode("ascii", "replace")
+        name = bytes(unverified[at + _LOCAL.size : start]).decode("ascii", "replace")
         if name in entries:
             raise IntegrityError(f"{name[:60]!r} stands twice in the pack")
         entries[name] = unverified[start : start + size]

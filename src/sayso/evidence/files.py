@@ -54,6 +54,26 @@ def missing(name: str) -> IntegrityError:
     return IntegrityError(f"'{name}' is missing", hint="fetch all of it again", name=name)
 
 
+class Slices(Mapping[str, bytes]):
+    """Files that are parts of one piece of memory; each is copied where it is asked for."""
+
+    def __init__(self, parts: Mapping[str, memoryview]) -> None:
+        self._parts = dict(parts)
+
+    def __getitem__(self, name: str) -> bytes:
+        return bytes(self._parts[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def part(self, name: str) -> memoryview:
+        """Return a file without copying it. Raises KeyError as a mapping does."""
+        return self._parts[name]
+
+
 class PackFiles:
     """The files of a pack, in memory."""
 
@@ -69,9 +89,12 @@ class PackFiles:
 
     def blocks(self, name: str, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         """Yield the bytes of a file, `size` at a time."""
-        data = self.read(name)
+        if name not in self._files:
+            raise missing(name)
+        known = self._files
+        data = known.part(name) if isinstance(known, Slices) else memoryview(known[name])
         for at in range(0, len(data), size):
-            yield data[at : at + size]
+            yield bytes(data[at : at + size])
 
     def where(self, name: str) -> Path | None:  # noqa: ARG002  the protocol's
         """Return None: they lie in no folder."""

@@ -11,6 +11,7 @@ Example:
     Packed(path=PosixPath('first.zip'), kind='snapshot', ...)
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ from sayso.snapshot.load import verified_buckets
 from sayso.snapshot.manifest import Manifest, load_manifest
 
 # What a snapshot's folder tells a stranger; its circumstances (paths) are not among it.
-EVIDENCE = (STATEMENT, PROVENANCE, ENTRY, PROOF, CONSISTENCY, STANDING, POLICY, KEY)
+EVIDENCE = (STATEMENT, PROVENANCE, ENTRY, PROOF, CONSISTENCY, POLICY, KEY)
 REPORT = "report.html"
 HELD = "Held."
 
@@ -111,7 +112,11 @@ def need_room(out: Path) -> None:
 
 
 def finish(
-    source: Source, out: Path, kind: str, question: Mapping[str, object], files: dict[str, bytes]
+    source: Source,
+    out: Path,
+    kind: str,
+    question: Mapping[str, object],
+    files: Mapping[str, bytes | Path],
 ) -> Packed:
     """Sign and write a pack."""
     digest = write_pack(out, kind, question, files, source.trust.key, source.created_us)
@@ -146,10 +151,21 @@ def pack_snapshot(
         ConflictError: Something stands at `out`.
     """
     need_room(out)
+    # Leaves of all records go through the disk: there may be more of them than memory.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".leaves-") as spool:
+        leaves, words = _leaves(snapshot, Path(spool))
+        files: dict[str, bytes | Path] = {**leaves, STANDING: snapshot / STANDING}
+        told, question = _told(source, snapshot, words, provider)
+        return finish(source, out, SNAPSHOT, question, files | told)
+
+
+def _told(
+    source: Source, snapshot: Path, words: _Words, provider: Provider | None
+) -> tuple[dict[str, bytes], dict[str, object]]:
+    """Return all files of the pack of a snapshot but leaves and standings, and its question."""
     manifest = load_manifest(snapshot)
     files = {MANIFEST: manifest.to_bytes(), **_evidence(snapshot)}
-    leaves, words = _leaves(snapshot)
-    files |= leaves
+    _check_standing(snapshot / STANDING, manifest)
     entry = _own_entry(files, manifest, source.trust)
     logged = Logged(source.ledger, source.trust, parse_proof(files[PROOF]).checkpoint_note)
     files |= logged.trusted()
@@ -174,11 +190,10 @@ def pack_snapshot(
         "article-53.html": render_summary(summary),
         "article-53.json": summary.to_bytes(),
     }
-    question = {
+    return files, {
         "snapshot": manifest.digest, "purpose": manifest.purpose, "at": manifest.at,
         "known": manifest.known,
     }  # fmt: skip
-    return finish(source, out, SNAPSHOT, question, files)
 
 
 def _evidence(snapshot: Path) -> dict[str, bytes]:
@@ -195,13 +210,13 @@ def _evidence(snapshot: Path) -> dict[str, bytes]:
     return found
 
 
-def _leaves(snapshot: Path) -> tuple[dict[str, bytes], _Words]:
-    """Return tag and digest of every record, and what the summary tells of the texts.
+def _leaves(snapshot: Path, spool: Path) -> tuple[dict[str, Path], _Words]:
+    """Write tag and digest of every record into files; return these, and what the summary tells.
 
     Raises:
         IntegrityError: They do not lead to the roots in the manifest.
     """
-    files: dict[str, bytes] = {}
+    files: dict[str, Path] = {}
     characters = 0
     categories: Counter[str] = Counter()
     for number, path, bucket in verified_buckets(snapshot):
@@ -212,11 +227,28 @@ def _leaves(snapshot: Path) -> tuple[dict[str, bytes], _Words]:
         count, root = root_of_leaves(blocks)
         if (count, root.hex()) != (bucket.rows, bucket.root):
             raise IntegrityError(f"the leaves of bucket {number} do not lead to its root")
-        files[f"leaves/{number:04d}.bin"] = joined
+        made = spool / f"{number:04d}.bin"
+        made.write_bytes(joined)
+        files[f"leaves/{made.name}"] = made
         characters += int(pc.sum(pc.utf8_length(rows["text"])).as_py() or 0)
         for pair in pc.value_counts(rows["category"].drop_null()).to_pylist():
             categories[pair["values"]] += pair["counts"]
     return files, _Words(characters, categories)
+
+
+def _check_standing(path: Path, manifest: Manifest) -> None:
+    """Check that the members' standings lead to the root in the manifest.
+
+    Raises:
+        IntegrityError: They do not, or are missing.
+    """
+    try:
+        with path.open("rb") as file:
+            count, root = root_of_leaves(iter(lambda: file.read(BLOCK_BYTES), b""))
+    except FileNotFoundError:
+        raise IntegrityError(f"'{STANDING}' is missing", hint="restore it from backup") from None
+    if (count, root.hex()) != (manifest.standing.rows, manifest.standing.root):
+        raise IntegrityError("the members' standings do not lead to the root in the manifest")
 
 
 def _own_entry(files: Mapping[str, bytes], manifest: Manifest, trust: Trust) -> PublicEntry:
@@ -226,11 +258,6 @@ def _own_entry(files: Mapping[str, bytes], manifest: Manifest, trust: Trust) -> 
         IntegrityError: A signature, a root or a proof does not hold.
     """
     verified_statement(files[STATEMENT], manifest, trust)
-    standing = files[STANDING]
-    blocks = (standing[at : at + BLOCK_BYTES] for at in range(0, len(standing), BLOCK_BYTES))
-    count, root = root_of_leaves(blocks)
-    if (count, root.hex()) != (manifest.standing.rows, manifest.standing.root):
-        raise IntegrityError("the members' standings do not lead to the root in the manifest")
     told = parse_canonical(files[ENTRY])
     if not isinstance(told, dict):
         raise IntegrityError(f"'{ENTRY}' holds no entry", hint="restore it from backup")

@@ -27,6 +27,7 @@ from sayso.evidence.container import (
     verify_pack,
     write_pack,
 )
+from sayso.evidence.files import PackFiles
 
 KEY = SigningKey(bytes(range(32)))
 OTHER = SigningKey(bytes(reversed(range(32))))
@@ -68,6 +69,37 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert found.created_us == 1_800_000_000_000_000
     assert found.digest == digest
     verify_pack(found, [OTHER.public, KEY.public])
+
+
+def test_a_file_that_changes_while_it_is_read_makes_no_pack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").write_bytes(b"one")
+    measure = container._measured
+
+    def late(content: bytes | Path) -> Any:
+        found = measure(content)
+        if isinstance(content, Path):
+            content.write_bytes(b"two")
+        return found
+
+    monkeypatch.setattr(container, "_measured", late)
+    with pytest.raises(IntegrityError, match="'a' changed while it was read"):
+        write_pack(tmp_path / "a.pack", "hold", {}, {"a": tmp_path / "there"}, KEY, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_files_are_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(range(256)) * 40
+    (tmp_path / "there").write_bytes(data)
+    monkeypatch.setattr(container, "BLOCK_BYTES", 1000)
+    write_pack(tmp_path / "a.pack", "hold", {}, {"a": tmp_path / "there"}, KEY, 0)
+    found = read_pack(tmp_path / "a.pack")
+    assert found.files == {"a": data}
+    slices = PackFiles(found.files)
+    assert list(slices.blocks("a", 3000)) == [data[at : at + 3000] for at in range(0, 10240, 3000)]
+    with pytest.raises(IntegrityError, match="'b' is missing"):
+        slices.read("b")
 
 
 def test_the_same_files_in_another_order_are_the_same_bytes() -> None:

@@ -27,7 +27,7 @@ from tests.unit.snapshot.builders import Town, make_town
 
 def test_a_holds_trace_stands_in_its_pack(town: Town, tmp_path: Path) -> None:
     make("hold", town, tmp_path / "a.zip")
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     told = json.loads(files["report.json"])
 
     assert told["windows"][0]["builds"] == [told["builds"][0]["entry"]]
@@ -59,7 +59,7 @@ def test_what_learned_before_a_hold_stands_in_its_pack(town: Town, tmp_path: Pat
 
     make("hold", town, tmp_path / "a.zip")
 
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     assert {f"entries/{one.index}.json" for one in (run, out, gone)} <= files.keys()
     (told,) = json.loads(files["report.json"])["builds"][0]["runs"]
     assert told["adapters"] == {"HK-0": "a" * 64}
@@ -73,7 +73,7 @@ def test_a_hold_whose_snapshots_are_gone_says_unknown(town: Town, tmp_path: Path
 
     make("hold", town, tmp_path / "a.zip")
 
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     told = json.loads(files["report.json"])
     assert {one["admitted"] for one in told["builds"]} == {"not at hand"}
     assert verify_path(tmp_path / "a.zip", Given()).is_sound
@@ -105,14 +105,14 @@ def test_a_hold_in_a_country_of_few_hides_how_few(tmp_path: Path) -> None:
     pack_hold(source_of(town), name, tmp_path / "a.zip")
     town.close()
 
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     assert json.loads(files["report.json"])["members"]["total"] == "fewer than 10"
     assert "fewer than 10" in files["report.html"].decode()
 
 
 def test_a_period_tells_one_countrys_numbers(town: Town, tmp_path: Path) -> None:
     make("period", town, tmp_path / "a.zip")
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     told = json.loads(files["report.json"])
 
     assert [one["permits"] for one in told["stretches"]] == [False, True, False, True]
@@ -156,7 +156,7 @@ def refused(town: Town, kind: str, files: dict[str, bytes]) -> str:
 
 def test_what_is_shown_of_a_snapshot_is_held_to_its_entry(town: Town, tmp_path: Path) -> None:
     make("member", town, tmp_path / "a.zip")
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     inside = next(name for name in files if name.endswith("/buckets.json")).rpartition("/")[0]
     other = next(
         name for name in files if name.endswith("/buckets.json") and not name.startswith(inside)
@@ -179,7 +179,7 @@ def test_what_is_shown_of_a_snapshot_is_held_to_its_entry(town: Town, tmp_path: 
 
 def test_a_manifest_is_held_to_its_entry(town: Town, tmp_path: Path) -> None:
     make("hold", town, tmp_path / "a.zip")
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     first, second = sorted(name for name in files if name.endswith("/manifest.json"))
 
     assert refused(town, "hold", files | {first: files[second]}) == "snapshots"

@@ -24,7 +24,7 @@ from tests.unit.snapshot.builders import Town, make_town
 
 def test_a_members_records_are_theirs_with_proofs(town: Town, tmp_path: Path) -> None:
     make("member", town, tmp_path / "a.zip")
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     told = json.loads(files["report.json"])
 
     rows = [row for row in pq.read_table(town.content).to_pylist() if row["member_id"] == WHO]
@@ -117,7 +117,7 @@ def test_words_are_shortened_on_the_page_and_whole_in_the_file(tmp_path: Path) -
     make("member", town, tmp_path / "a.zip")
     town.close()
 
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     assert "all of it stands in the record" in files["report.html"].decode()
     (record,) = (json.loads(data) for name, data in files.items() if "/records/" in name)
     assert record["record"]["columns"]["text"] == long

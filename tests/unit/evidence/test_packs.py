@@ -122,7 +122,7 @@ def test_no_other_member_stands_in_a_members_pack(town: Town, tmp_path: Path) ->
 def test_a_members_pack_has_no_counts_of_others(town: Town, tmp_path: Path) -> None:
     make("member", town, tmp_path / "a.zip")
 
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
 
     assert not any(name.endswith("manifest.json") for name in files)
     assert b"by_country" not in b"".join(files.values())
@@ -133,7 +133,7 @@ def test_a_members_pack_has_no_counts_of_others(town: Town, tmp_path: Path) -> N
 
 def test_a_snapshots_manifest_is_the_same_to_the_last_byte(town: Town, tmp_path: Path) -> None:
     make("snapshot", town, tmp_path / "a.zip")
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
 
     assert files["manifest.json"] == (town.folder / "base" / "manifest.json").read_bytes()
     manifest = json.loads(files["manifest.json"])
@@ -144,7 +144,7 @@ def test_a_snapshots_manifest_is_the_same_to_the_last_byte(town: Town, tmp_path:
 
 def test_a_snapshots_report_hides_what_its_manifest_holds(town: Town, tmp_path: Path) -> None:
     make("snapshot", town, tmp_path / "a.zip")
-    files = read_pack(tmp_path / "a.zip").files
+    files = dict(read_pack(tmp_path / "a.zip").files)
     html = files["report.html"].decode()
 
     assert "fewer than 10" in html
