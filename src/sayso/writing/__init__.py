@@ -11,9 +11,9 @@ Example:
     ...                 alternatives=1, kept_id="c0ffee")              # doctest: +SKIP
 """
 
+from sayso.model import ASSISTANCE
 from sayso.writing.assistant import Asked, Piece, ask_bio, ask_post, stream
 from sayso.writing.exchange import LABEL, Exchange, parse_exchange, records_of
-from sayso.model import ASSISTANCE
 from sayso.writing.permission import need_assistance, need_recipient
 from sayso.writing.provider import Provider, Recipient, Sampling
 from sayso.writing.remote import Endpoint, Remote
