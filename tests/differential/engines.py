@@ -357,7 +357,9 @@ class MemoryLedger(Ledger):
         (folder / "tables").mkdir()
         self._con = sa.create_engine("sqlite://", poolclass=sa.StaticPool).connect()
         schema.metadata.create_all(self._con, [schema.head, schema.table])
-        self._con.execute(sa.insert(schema.head).values(one=1, size=0, version=0, rewritten=0))
+        self._con.execute(
+            sa.insert(schema.head).values(one=1, size=0, version=0, rewritten=0, deletions=0)
+        )
         for index, entry in enumerate(world.history):
             if isinstance(entry, Notices):
                 self._list_notices(index, entry)
