@@ -123,10 +123,15 @@ def delete_kept(
     return gone
 
 
-def deletions(ledger: Ledger) -> int:
-    """Return how often something was deleted: who serves what learned from it looks again."""
+def size_and_deletions(ledger: Ledger) -> tuple[int, int]:
+    """Return the ledger's size, and how often something was deleted, which is no entry.
+
+    Whoever serves what learned from members looks again when either grew.
+    """
+    column = schema.head.c
     with ledger.reading() as con:
-        return int(con.execute(sa.select(schema.head.c.deletions)).scalar_one())
+        size, deleted = con.execute(sa.select(column.size, column.deletions)).one()
+    return int(size), int(deleted)
 
 
 def deleted_kept(ledger: Ledger) -> frozenset[tuple[str, str]]:
