@@ -120,6 +120,7 @@ def delete_kept(
         found = con.execute(sa.select(column.kept_id).where(chosen).order_by(column.kept_id))
         gone = tuple(str(one) for one in found.scalars())
         con.execute(sa.update(schema.kept).where(chosen).values(sealed=None, deleted_us=deleted_us))
+        con.execute(sa.update(schema.head).values(deletions=schema.head.c.deletions + 1))
     return gone
 
 
