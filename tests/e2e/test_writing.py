@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from tests.e2e.cli import COMMAND, Done, environment, sayso
@@ -19,7 +18,7 @@ from tests.town import MEMBER_COLUMNS, write_content, write_csv
 from tests.unit.training.lab import member_rows, small_base
 from tests.unit.writing.lab import profile_row
 
-for _name in ("torch", "transformers", "fastapi", "uvicorn", "openai"):
+for _name in ("torch", "transformers", "fastapi", "uvicorn", "openai", "httpx2"):
     if importlib.util.find_spec(_name) is None:
         pytest.skip(f"'{_name}' is not installed", allow_module_level=True)
 
@@ -69,6 +68,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", root: str) -> None:
+    import httpx2
+
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:

@@ -120,13 +120,19 @@ def delete_kept(
         found = con.execute(sa.select(column.kept_id).where(chosen).order_by(column.kept_id))
         gone = tuple(str(one) for one in found.scalars())
         con.execute(sa.update(schema.kept).where(chosen).values(sealed=None, deleted_us=deleted_us))
+        con.execute(sa.update(schema.head).values(deletions=schema.head.c.deletions + 1))
     return gone
 
 
-def deletions(ledger: Ledger) -> int:
-    """Return how often something was deleted: who serves what learned from it looks again."""
+def size_and_deletions(ledger: Ledger) -> tuple[int, int]:
+    """Return the ledger's size, and how often something was deleted, which is no entry.
+
+    Whoever serves what learned from members looks again when either grew.
+    """
+    column = schema.head.c
     with ledger.reading() as con:
-        return int(con.execute(sa.select(schema.head.c.deletions)).scalar_one())
+        size, deleted = con.execute(sa.select(column.size, column.deletions)).one()
+    return int(size), int(deleted)
 
 
 def deleted_kept(ledger: Ledger) -> frozenset[tuple[str, str]]:

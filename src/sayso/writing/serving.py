@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sayso.errors import InputError, IntegrityError, RefusedError, SaysoError, UnavailableError
-from sayso.ledger.kept import deletions
+from sayso.ledger.kept import size_and_deletions
 from sayso.training.permit import LOOK_AGAIN
 from sayso.training.places import RUNS, places
 from sayso.training.release import Release, check_served, release, verify_release
@@ -231,7 +231,7 @@ class ServedRelease:
             raise UnavailableError(
                 "the ledger did not answer, and so nothing is served", hint="try again later"
             )
-        return ledger.size(), deletions(ledger)
+        return size_and_deletions(ledger)
 
 
 def _told(refused: Mapping[str, tuple[str, ...]]) -> str:

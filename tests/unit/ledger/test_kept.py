@@ -18,6 +18,7 @@ from sayso.ledger.kept import (
     kept_id_of,
     kept_of,
     kept_of_all,
+    size_and_deletions,
 )
 from sayso.ledger.store import Ledger, open_ledger
 from tests.traces import traces
@@ -82,7 +83,9 @@ def test_what_is_deleted_leaves_its_id_and_nothing_else(ledger: Ledger) -> None:
         keep(ledger, "7", kept_id, WORDS, 1)
     keep(ledger, "8", "d", WORDS, 1)
 
+    before = size_and_deletions(ledger)
     assert delete_kept(ledger, "7", ["a", "d", "nothing"], 5) == ("a",)
+    assert size_and_deletions(ledger) == (before[0], before[1] + 1)
     assert delete_kept(ledger, "7", ["a"], 6) == ()
     assert [one.kept_id for one in kept_of(ledger, "7")] == ["b", "c"]
     assert deleted_kept(ledger) == {("7", "a")}

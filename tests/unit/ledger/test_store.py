@@ -271,7 +271,7 @@ def test_several_processes_open_a_fresh_database_at_once(ledger_url: str, folder
     ledger = open_ledger(ledger_url, folder)
     with ledger.reading() as con:
         rows = con.execute(sa.select(schema.head)).all()
-    assert [tuple(row) for row in rows] == [(1, 0, len(schema.STEPS), 0)]
+    assert [tuple(row) for row in rows] == [(1, 0, len(schema.STEPS), 0, 0)]
     ledger.close()
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from sayso.ledger.kept import delete_kept, keep, kept_of
 from sayso.sources.sink import Record
 from sayso.training import ForgetRequest, forget, release, standing_of
@@ -14,7 +16,7 @@ WHO = ("m1", "m4", "m5", "m7")
 
 
 def test_deleting_queues_a_forget_where_it_was_learned_from(
-    trained: Trained, tmp_path: Path
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = trained.workspace
     rows: list[Record] = []
@@ -28,6 +30,9 @@ def test_deleting_queues_a_forget_where_it_was_learned_from(
     made = release(workspace, done.path, tmp_path / "releases", base=small_base())
     assert {country_of(int(who[1:])) for who in WHO} == {"US"}
     assert sum(one.rows for one in done.run.shards.values()) == len(WHO)
+    # No time passes, which would make it look again by itself.
+    at = workspace.clock()
+    monkeypatch.setattr(workspace, "clock", lambda: at)
     served = ServedRelease(workspace, made.path, base=small_base())
     assert served.serving == made.release
 
