@@ -107,9 +107,9 @@ def _disposed(workspace: Workspace) -> dict[str, str]:
 # ---- deleting ---------------------------------------------------------------------------
 
 
-def delete_all(workspace: Workspace, standing: Standing, folder: Path, dropped: Dropped) -> (
-    dict[str, str]
-):  # fmt: skip
+def delete_all(
+    workspace: Workspace, standing: Standing, folder: Path, dropped: Dropped
+) -> dict[str, str]:
     """Delete whatever holds the adapters of dropped shards; return path -> SHA-256 of each file.
 
     Args:

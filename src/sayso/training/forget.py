@@ -19,6 +19,7 @@ from pathlib import Path
 from sayso.errors import InputError
 from sayso.rulebook.in_force import in_force
 from sayso.training.dispositions import Disposition, delete_all, dispose, keep
+from sayso.training.follow import country_of
 from sayso.training.proof import Proof
 from sayso.training.proof import prove as prove_
 from sayso.training.run import Order, Told, Trained, train
@@ -115,9 +116,10 @@ def forget(
     fresh = tuple(sorted(there))
     dispositions: list[Disposition] = []
     deleted: dict[str, str] = {}
-    if fresh:
+    if everything != before:
         # First of all: from here on no release takes these adapters.
         write_whole(run_folder / DROPPED, everything.to_bytes())
+    if fresh:
         dispositions += dispose(workspace, standing, fresh, why, request.by)
         going = Dropped(frozenset(fresh), everything.left_out, everything.without)
         deleted = delete_all(workspace, standing, run_folder, going)
@@ -157,7 +159,11 @@ def _demanded(
     }
     why: dict[str, tuple[str, ...]] = {}
     # Of a shard that was dropped before, and waits to be learned again, they are left out too.
-    taken = {tag for tag, name in asked.items() if name in standing.dropped}
+    taken = {
+        tag
+        for tag, name in asked.items()
+        if name in standing.dropped or country_of(name) in countries
+    }
     for name, one in run.shards.items():
         if one.country in countries:
             why[name] = (f"hold {request.hold}",) if request.hold else (OFFICER,)

@@ -191,11 +191,22 @@ def test_who_was_erased_goes_with_whatever_goes_first(lab: Workspace, tmp_path: 
 def test_who_is_forgotten_from_a_dropped_shard_is_left_out_as_well(
     lab: Workspace, tmp_path: Path
 ) -> None:
-    forget(lab, tmp_path / "run", ForgetRequest(members=("m1",)))
-    again = forget(lab, tmp_path / "run", ForgetRequest(members=("m1",)))
+    snapshot, one = tmp_path / "first", RECIPE.model_copy(update={"shards": 1})
+    folder = run(lab, snapshot, tmp_path / "one", one).path
+    forget(lab, folder, ForgetRequest(members=("m1",)))
 
-    assert again.shards == ()
-    assert again.records == 3
+    # Its adapter is gone already; that these go too must be noted all the same.
+    also = forget(lab, folder, ForgetRequest(members=("m2",)))
+    both = forget(lab, folder, ForgetRequest(members=("m3",), countries=("BR",)))
+    done = forget(
+        lab, folder, ForgetRequest(pending=True), out=tmp_path / "after", base=small_base()
+    )
+
+    assert (also.shards, also.records) == ((), 3)
+    assert both.shards == ("BR-0000-of-0001",)
+    assert done.trained is not None
+    left = learned_tags(tmp_path / "after", done.trained.run, "US-0000-of-0001")
+    assert set(left) == tags_of(snapshot, "m4", "m5")
 
 
 def test_an_officer_may_grant_more(lab: Workspace, tmp_path: Path) -> None:
