@@ -197,16 +197,16 @@ def fuzz_handover(data: bytes) -> None:
 
 
 def fuzz_evidence(data: bytes) -> None:
-    """The first byte names a file of a folder and of signed packs; the rest stands in it."""
-    folder, *packs = _evidence()
-    for files in (folder, *packs):
-        name = sorted(files)[data[0] % len(files)] if data else "manifest.json"
-        broken = {**files, name: data[1:]}
-        if files is folder:
-            verify_folder(functools.partial(PackFiles, broken), GIVEN).to_json()
-        else:
-            made = pack_bytes("member", {}, broken, KEY, 0)
-            verify_pack_bytes(made, GIVEN).to_json()
+    """The first byte names a file of a folder or of a signed pack; the rest stands in it."""
+    sets = _evidence()
+    every = [(number, name) for number, files in enumerate(sets) for name in sorted(files)]
+    number, name = every[data[0] % len(every)] if data else every[0]
+    broken = {**sets[number], name: data[1:]}
+    if number == 0:
+        verify_folder(functools.partial(PackFiles, broken), GIVEN).to_json()
+    else:
+        kind = "release" if number > 1 else "member"
+        verify_pack_bytes(pack_bytes(kind, {}, broken, KEY, 0), GIVEN).to_json()
 
 
 @functools.cache

@@ -17,12 +17,15 @@ from sayso.evidence.bundle import build_verifier
 from sayso.evidence.case import Given
 from sayso.evidence.container import read_pack
 from sayso.evidence.pack_release import pack_release
-from sayso.evidence.packs import Source
+from sayso.evidence.packs import Source, pack_snapshot
 from sayso.evidence.verify import verify_path
+from sayso.ledger.logged import export_log
+from sayso.rotation import rotate_key
 from sayso.training import ForgetRequest, Released, forget, release
 from sayso.workspace import Workspace
 from tests.town import AT
-from tests.unit.training.lab import MEMBERS, make_lab, run, small_base
+from tests.traces import digests, traces
+from tests.unit.training.lab import MEMBERS, content_rows, make_lab, run, small_base
 
 pytest.importorskip("torch", reason="sayso[train] is not installed")
 pytest.importorskip("peft", reason="sayso[train] is not installed")
@@ -34,6 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, 
     folder = tmp_path_factory.mktemp("released")
     workspace = make_lab(folder)
     run(workspace, folder / "first", folder / "run")
+    rotate_key(workspace, "statements")
     released = release(workspace, folder / "run", folder / "releases", base=small_base())
     workspace.integrate()
     yield workspace, released
@@ -95,6 +99,23 @@ def test_it_tells_what_the_release_is_made_of_and_of_no_member(
     ] == []
     assert b"so it goes" not in raw
     assert not [name for name in pack.files if "safetensors" in name]
+
+
+def test_an_unkeyed_digest_of_an_id_or_a_text_stands_nowhere(
+    made: tuple[Workspace, Released], tmp_path: Path
+) -> None:
+    """Over a whole workspace with its snapshot, run, release, keys handed over, and packs."""
+    workspace, released = made
+    source = source_of(workspace)
+    pack_release(source, released.path, tmp_path / "release.zip")
+    pack_snapshot(source, released.path.parents[1] / "first", tmp_path / "snapshot.zip")
+    export_log(workspace.ledger, workspace.trust.policy_bytes, tmp_path / "public")
+    folder = released.path.parents[1]
+    places = [workspace.path, folder / "first", folder / "run", folder / "releases", tmp_path]
+    rows = content_rows()
+    words = {str(row[name]) for row in rows for name in ("record_id", "member_id", "text")}
+    assert len(words) > MEMBERS
+    assert traces(places, digests(words)) == set()
 
 
 def test_what_is_not_at_hand_or_another_is_told(
