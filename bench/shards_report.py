@@ -121,15 +121,16 @@ def table(one: Mapping[str, Any]) -> str:
     recipe = one["recipe"]
     head = (
         f"**{TITLES[one['set']]}, on {BASES[one['base']]}.** {len(turns)} repetition"
-        f"{'s' if len(turns) > 1 else ''}; {_span([n['authors'] for n in learned])} authors learned from "
-        f"({_span([n['records'] for n in learned])} records, "
-        f"{_span(one['counts'][0]['tokens'])} tokens), {_span([n['authors'] for n in held])} kept back "
-        f"({_span([n['records'] for n in held])} records). {recipe['epochs']} passes, learning rate "
-        f"{recipe['learning_rate']}, rank {recipe['rank']}, {recipe['batch_blocks']} blocks of "
-        f"{recipe['block_tokens']} tokens in a step. Base: {_range([t['base'] for t in turns])} "
-        f"({_range([t['base_bits_per_byte'] for t in turns])} bits per byte). One adapter on everything: "
-        f"{_range([t['everything'] for t in turns])} "
-        f"({_range([t['everything_bits_per_byte'] for t in turns])} bits per byte)."
+        f"{'s' if len(turns) > 1 else ''}. Learned from: {_span([n['authors'] for n in learned])} "
+        f"authors, {_span([n['records'] for n in learned])} records, "
+        f"{_span(one['counts'][0]['tokens'])} tokens, {_times(recipe['epochs'])}, at a learning rate "
+        f"of {recipe['learning_rate']}, rank {recipe['rank']}, {recipe['batch_blocks']} blocks of "
+        f"{recipe['block_tokens']} tokens in a step. Kept back: {_span([n['authors'] for n in held])} "
+        f"authors, {_span([n['records'] for n in held])} records. Base: "
+        f"{_range([t['base'] for t in turns])}, in bits a byte "
+        f"{_range([t['base_bits_per_byte'] for t in turns])}. One adapter on everything: "
+        f"{_range([t['everything'] for t in turns])}, in bits a byte "
+        f"{_range([t['everything_bits_per_byte'] for t in turns])}."
     )
     rows = [
         "| S | adapters | steps of a shard | one shard's adapter | mean of all | random, same norm | mean / base, 95 % over authors | gain kept |",
@@ -146,6 +147,10 @@ def table(one: Mapping[str, Any]) -> str:
     return "\n".join([head, "", *rows])
 
 
+def _times(number: int) -> str:
+    return {1: "once", 3: "three times"}.get(number, f"{number} times")
+
+
 def _span(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
@@ -160,7 +165,7 @@ def _range(values: Sequence[float]) -> str:
 
 def _percent(values: Sequence[float]) -> str:
     middle = statistics.median(values)
-    if len(values) == 1:
+    if f"{min(values):.0%}" == f"{max(values):.0%}":
         return f"{middle:.0%}"
     return f"{middle:.0%} ({min(values):.0%} to {max(values):.0%})"
 
@@ -170,8 +175,8 @@ def _percent(values: Sequence[float]) -> str:
 _WIDE, _HIGH, _LEFT, _TOP, _GAP = 330, 280, 70, 84, 96
 _LINES = (
     ("single", "#c8553d", "one shard's adapter"),
-    ("mean", "#1b6ca8", "mean of all adapters: what a release is"),
-    ("random", "#8a8a8a", "random adapter of the mean's norm"),
+    ("mean", "#1b6ca8", "mean of all: what a release is"),
+    ("random", "#8a8a8a", "random, of the mean's norm"),
 )
 _EXPLAINED = (
     "How well a model foresees authors whom it never read: perplexity per token, lower is "
@@ -183,7 +188,7 @@ _BASE, _ALL = "#3a3a3a", "#588157"
 def plot(sets: Sequence[Mapping[str, Any]]) -> str:
     """Return an SVG with a panel for each set: perplexity over the number of shards."""
     width = _LEFT + len(sets) * (_WIDE + _GAP)
-    height = _TOP + _HIGH + 150
+    height = _TOP + _HIGH + 116
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">',
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
@@ -261,7 +266,7 @@ def _legend(top: float) -> list[str]:
     ]
     parts = []
     for place, (colour, dashes, name) in enumerate(entries):
-        left, down = _LEFT - 46 + 290 * (place % 3), top + 24 * (place // 3)
+        left, down = _LEFT - 46 + 300 * (place % 3), top + 24 * (place // 3)
         parts.append(
             f'<line x1="{left}" x2="{left + 28}" y1="{down - 4}" y2="{down - 4}" stroke="{colour}" stroke-width="2.4" stroke-dasharray="{dashes}"/>'
         )

@@ -19,13 +19,17 @@ for _name in ("torch", "transformers", "peft"):
     pytest.importorskip(_name, reason="sayso[train] is not installed")
 
 
-def test_sharding_is_measured_on_real_authors(tmp_path: Path) -> None:
-    from bench import shards_report
+def test_sharding_is_measured_on_real_authors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench import shards, shards_report
     from bench.shards import Case, drawn, measure, part_of, texts_of
 
     from sayso.training import Recipe
     from tests.unit.training.lab import small_base
 
+    monkeypatch.setattr(shards, "MOST_LEARNED", 8)
+    monkeypatch.setattr(shards, "MOST_HEARD", 2)
     case, recipe = Case("polis", "own", 0), Recipe(shards=1, steps=3, batch_blocks=2)
     found = measure(case, DATA / "polis", tmp_path / "work", small_base(), recipe, (1, 4))
 
