@@ -1,18 +1,22 @@
 """Fixtures of all tests: databases, ledgers, workspaces.
 
 A test that takes `ledger` or `ledger_url` runs on SQLite and on PostgreSQL. Where no
-PostgreSQL answers, its half is skipped and the end of the run says so.
+PostgreSQL answers, its half is skipped and the end of the run says so. So it is with Spark.
 """
 
+import importlib.util
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
+from sayso.decision.spark import open_session
 from sayso.ledger import Ledger, open_ledger
 from sayso.opening import FOLDERS, init_workspace
 from sayso.workspace import Workspace
@@ -20,6 +24,7 @@ from tests.town import Clock
 
 SERVER = os.environ.get("SAYSO_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")
 NO_SERVER = "no PostgreSQL answers"
+NO_SPARK = "no Spark"
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -48,6 +53,32 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lost:
         terminalreporter.section("POSTGRESQL WAS NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.line(f"{len(lost)} tests were skipped: {NO_SERVER} at {SERVER}", red=True)
+    lost = [one for one in skipped if NO_SPARK in str(one.longrepr)]
+    if lost:
+        terminalreporter.section("SPARK WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{len(lost)} tests were skipped: {why_no_spark()}", red=True)
+
+
+def why_no_spark() -> str:
+    """Say why Spark cannot be tested here; nothing where it can."""
+    if importlib.util.find_spec("pyspark") is None:
+        return "the package 'pyspark' is not installed"
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        return "there is no Java"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """The one session of Spark of this run, or a skip that `pytest_terminal_summary` repeats."""
+    if reason := why_no_spark():
+        pytest.skip(f"{NO_SPARK}: {reason}")
+    with pytest.MonkeyPatch.context() as patch:
+        # Half of a short session goes into compiling well what runs once.
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+        session = open_session()
+        yield session
+        session.stop()
 
 
 @pytest.fixture(scope="session")

@@ -66,9 +66,14 @@ from sayso.snapshot.build import build, rebuild
 from sayso.snapshot.load import circumstances
 from sayso.snapshot.manifest import load_manifest
 from sayso.snapshot.request import Built, Progress, Request, Rules, Tools, fold_states
+from sayso.snapshot.spark import run_spark_pass
+from sayso.snapshot.stream import Engine
 from sayso.tables import connect, open_table, reading
 
 Clock = Callable[[], datetime]
+
+# What can decide, and makes a whole pass; each gives the same snapshot. None: DuckDB.
+ENGINES: Mapping[str, Engine | None] = {"duckdb": None, "spark": run_spark_pass}
 
 FOLDERS = ("rulebook", "segments", "tables", "log", "keys")
 
@@ -378,10 +383,25 @@ class Workspace:
         purpose: str = DEFAULT_PURPOSE,
         at: datetime | None = None,
         known: int | None = None,
+        engine: str = "duckdb",
     ) -> Built:
-        """Build a snapshot; see `sayso.snapshot.build`."""
+        """Build a snapshot; see `sayso.snapshot.build`.
+
+        Args:
+            content: Records: a file, or a folder of Parquet.
+            out: Folder for the snapshot.
+            members: Replaces the ingested table for this call, erasures apart.
+            purpose: What the data would be used for.
+            at: The instant asked about; None: now.
+            known: The size of the ledger to look at; None: all of it.
+            engine: What decides: `duckdb`, or `spark` on whatever cluster Spark is set to.
+        """
+        if engine not in ENGINES:
+            raise InputError(f"unknown engine '{engine}'", hint=f"use {' or '.join(ENGINES)}")
         size = self.ledger.known(known)
-        request = Request(purpose, self._at(at), size, Path(content), members, Path(out))
+        request = Request(
+            purpose, self._at(at), size, Path(content), members, Path(out), ENGINES[engine]
+        )
         rules = self._rules_for(purpose, size)
         return build(self._tools(), rules, request)
 

@@ -35,6 +35,7 @@ import sqlalchemy as sa
 from sayso.decision.cells import Cells, tabulate
 from sayso.decision.many import Decisions, decide_many
 from sayso.decision.one import decide
+from sayso.decision.states import MemberStates
 from sayso.ledger import schema
 from sayso.ledger.keys import MemberKeys
 from sayso.ledger.rows import NOTICES
@@ -236,13 +237,17 @@ class Loaded:
 
     def decisions(self, ask: Ask) -> Decisions:
         """Return the decision of every record."""
+        return decide_many(self._content, self.states(ask))
+
+    def states(self, ask: Ask) -> MemberStates:
+        """Return the state of every member."""
         held = self._world.as_of(ask.known)
         cells = cells_of(held.book, self._world.purpose, ask.at)
         content_ids = pa.table({"member_id": self._content["member_id"].cast(pa.string())})
         with connect(threads=1) as duck:
             duck.register("raw_members", members_table(held.members))
             duck.register("content_ids", content_ids)
-            states = fold_states(
+            return fold_states(
                 self._ledger,
                 duck,
                 cells,
@@ -251,7 +256,6 @@ class Loaded:
                 integer_ids=self._integer_ids,
                 others=("content_ids",),
             )
-        return decide_many(self._content, states)
 
     def __enter__(self) -> Self:
         return self

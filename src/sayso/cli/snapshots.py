@@ -18,6 +18,7 @@ from sayso.cli.shared import (
 from sayso.snapshot import Built, compare
 from sayso.snapshot.manifest import Counts
 from sayso.whatif import why_moved
+from sayso.workspace import ENGINES
 
 # Records that a printed difference names; --json has all.
 SHOWN_ROWS = 20
@@ -28,7 +29,8 @@ SHOWN_ROWS = 20
     "--content", type=FILE, required=True, help="Records: a file, or a folder of Parquet."
 )
 @click.option("--members", type=FILE, help="Replaces the ingested members table for this call.")
-@click.option("--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True)
+@click.option("--engine", type=click.Choice(list(ENGINES)), default="duckdb", show_default=True,
+              help="What decides; the snapshot is the same.")  # fmt: skip
 @click.option("--out", type=FILE, required=True, help="Folder for the snapshot; must not exist.")
 @purpose_option
 @when_options
@@ -38,9 +40,10 @@ def build(
     at: datetime | None, known: int | None,
 ) -> None:  # fmt: skip
     """Build a snapshot: the records that a published rule admits, as of an instant."""
-    del engine  # one so far; the option is the design's
     with opened(shared) as workspace:
-        built = workspace.build(content, out, members=members, purpose=purpose, at=at, known=known)
+        built = workspace.build(
+            content, out, members=members, purpose=purpose, at=at, known=known, engine=engine
+        )
     _report(shared, built)
 
 

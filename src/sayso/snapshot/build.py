@@ -286,7 +286,7 @@ class _Job:
         tally = Tally(plan.states.countries)
         partitions = Partitions(self.work, partitions_for(self.rows))
         with reading(self.request.content):
-            run_pass(plan, tally, partitions, self.tools.progress)
+            (self.request.engine or run_pass)(plan, tally, partitions, self.tools.progress)
         return tally.table(), self._seal(partitions.close(), keys, None)
 
     def _changes(

@@ -20,6 +20,7 @@ from sayso.ledger.store import Ledger
 from sayso.model import Rulebook
 from sayso.rulebook.in_force import InForce
 from sayso.snapshot.manifest import Manifest
+from sayso.snapshot.stream import Engine
 from sayso.tables import Table
 
 Progress = Callable[[str, int], None]
@@ -34,6 +35,7 @@ class Request:
         known: Size of the ledger to look at.
         members: Replaces the ingested table for this call.
         out: Must not exist.
+        engine: What decides where everything is built; None: DuckDB.
     """
 
     purpose: str
@@ -42,6 +44,7 @@ class Request:
     content: Path
     members: Path | None
     out: Path
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True)

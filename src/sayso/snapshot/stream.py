@@ -41,6 +41,7 @@ class Partitions:
     """Arrow streams of admitted records, one per range of buckets."""
 
     def __init__(self, folder: Path, count: int) -> None:
+        self.folder = folder
         self._shift = (BUCKETS // count).bit_length() - 1
         self._paths = [folder / f"part-{number:04d}.arrows" for number in range(count)]
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
@@ -97,6 +98,10 @@ class Pass:
     repeated: pa.ChunkedArray
     buckets: frozenset[int] | None = None
     members: pa.Array | None = None
+
+
+# What makes a whole pass: `run_pass`, or an engine of its own that counts and keeps the same.
+Engine = Callable[[Pass, Tally, Partitions, Progress], int]
 
 
 def repeated_in(duck: duckdb.DuckDBPyConnection, content: Table, rows: int) -> pa.ChunkedArray:

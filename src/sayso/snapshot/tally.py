@@ -46,25 +46,34 @@ class Tally:
         masks: npt.NDArray[np.uint32],
     ) -> None:
         """Count one batch; arrays of shape (rows,)."""
-        key = (bucket.astype(np.int64) + 1) << COUNTRY_BITS
-        key |= country
-        key <<= MASK_BITS
-        key |= masks
+        key = _key(bucket, country, masks)
         self._pending.append(key)
         self._pending_rows += len(key)
         if self._pending_rows >= PENDING_ROWS:
             self._merge()
 
+    def add_counted(
+        self,
+        bucket: npt.NDArray[np.int16],
+        country: npt.NDArray[np.int32],
+        masks: npt.NDArray[np.uint32],
+        rows: Ints,
+    ) -> None:
+        """Add counts that somebody else made; arrays of shape (counts,), all of them positive."""
+        self._sum(_key(bucket, country, masks), rows)
+
     def _merge(self) -> None:
         if not self._pending:
             return
-        keys, rows = np.unique(np.concatenate(self._pending), return_counts=True)
+        self._sum(*np.unique(np.concatenate(self._pending), return_counts=True))
+        self._pending, self._pending_rows = [], 0
+
+    def _sum(self, keys: Ints, rows: Ints) -> None:
         every = np.concatenate([self._keys, keys])
         self._keys, place = np.unique(every, return_inverse=True)
         sums = np.zeros(len(self._keys), np.int64)
         np.add.at(sums, place, np.concatenate([self._rows, rows]))
         self._rows = sums
-        self._pending, self._pending_rows = [], 0
 
     def table(self) -> pa.Table:
         """Return the counts, sorted by bucket, country and mask."""
@@ -80,6 +89,18 @@ class Tally:
             ],
             schema=COUNTS_SCHEMA,
         ).sort_by([("bucket", "ascending"), ("country", "ascending"), ("mask", "ascending")])
+
+
+def _key(
+    bucket: npt.NDArray[np.int16],
+    country: npt.NDArray[np.int32],
+    masks: npt.NDArray[np.uint32],
+) -> Ints:
+    key: Ints = (bucket.astype(np.int64) + 1) << COUNTRY_BITS
+    key |= country
+    key <<= MASK_BITS
+    key |= masks
+    return key
 
 
 def counts_of(by_mask: Mapping[int, int]) -> Counts:
