@@ -195,8 +195,9 @@ class ServedRelease:
                 self._serve(load_release(self._workspace, self._folder), "")
                 return
         made = release(
-            self._workspace, self._run, self._folder.parent, base=self._base, leave_out=True
-        )
+            self._workspace, self._run, self._folder.parent, base=self._base, leave_out=True,
+            merge=self._whole.merge,
+        )  # fmt: skip
         if not made.release.adapters.keys() <= whole:
             raise RefusedError(
                 "what could be merged holds adapters that were not asked for",
