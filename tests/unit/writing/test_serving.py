@@ -117,7 +117,7 @@ def test_a_choice_under_future_runs_changes_nothing(
     trained: Trained, served: ServedRelease
 ) -> None:
     before = text(served)
-    trained.workspace.choose("m1", "off")
+    trained.workspace.choose("m2", "off")
     assert text(served) == before
     assert served.serving == trained.released.release
 
