@@ -53,7 +53,8 @@ _RUN = fields(
 _RELEASE = fields(
     {
         "format": word("sayso/release/v1"), "purpose": line, "base": _BASE, "run": sha256,
-        "merge": word("mean", "concatenation"), "adapters": map_of(sha256), "files": map_of(sha256),
+        "merge": word("mean", "concatenation"), "rank": number, "adapters": map_of(sha256),
+        "files": map_of(sha256),
     }
 )  # fmt: skip
 _SNAPSHOT = fields(

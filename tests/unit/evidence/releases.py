@@ -70,8 +70,8 @@ class Released:
     def release_file(self) -> dict[str, Any]:
         value = {
             "format": "sayso/release/v1", "purpose": PURPOSE, "base": self.run_file["base"],
-            "run": sha(canonical_json(self.run_file)), "merge": "mean", "adapters": {SHARD: ONE},
-            "files": {"model.safetensors": TWO},
+            "run": sha(canonical_json(self.run_file)), "merge": "mean", "rank": 8,
+            "adapters": {SHARD: ONE}, "files": {"model.safetensors": TWO},
         }  # fmt: skip
         return {**value, **self.release}
 

@@ -11,7 +11,6 @@ import pytest
 
 from sayso.errors import InputError, RefusedError, UnavailableError
 from sayso.model import Dated, Position
-from sayso.training.places import RUNS, note_place
 from sayso.workspace import Workspace
 from sayso.writing import Sampling, ServedRelease, ask_post, stream, watching
 from sayso.writing.prompt import post_prompt
@@ -140,13 +139,13 @@ def test_a_ledger_that_does_not_answer_is_a_no(trained: Trained, served: ServedR
 
 
 def test_a_release_whose_run_is_gone_is_not_served(trained: Trained, tmp_path: Path) -> None:
-    run = trained.released.release.run
-    note_place(trained.workspace.path, RUNS, run, tmp_path / "nowhere")
+    run = trained.folder / "run"
+    run.rename(tmp_path / "away")
     try:
         with pytest.raises(InputError, match="run of this release is not where"):
             ServedRelease(trained.workspace, trained.released.path)
     finally:
-        note_place(trained.workspace.path, RUNS, run, trained.folder / "run")
+        (tmp_path / "away").rename(run)
     with pytest.raises(InputError, match="no release"):
         ServedRelease(trained.workspace, tmp_path)
 
