@@ -127,9 +127,9 @@ class Workspace:
         """Return the last rulebook published below `known`; an empty one before the first."""
         return published(self.ledger, self.ledger.known(known))
 
-    def draft_files(self) -> dict[str, str]:
-        """Return the rulebook's files as they stand in the folder, published or not."""
-        return load_files(self.path / "rulebook")
+    def draft_files(self, *, lossy: bool = False) -> dict[str, str]:
+        """Return the rulebook's files as they stand in the folder; see `load_files`."""
+        return load_files(self.path / "rulebook", lossy=lossy)
 
     def publish(self, files: Mapping[str, str] | None = None) -> tuple[Receipt, Rulebook]:
         """Publish the drafts, or `files`; see `sayso.publishing.publish`."""
