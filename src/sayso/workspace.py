@@ -11,7 +11,8 @@ Example:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 
 import duckdb
@@ -105,7 +106,7 @@ class Workspace:
         return microseconds(self.clock())
 
     def _at(self, at: datetime | None) -> datetime:
-        return self.clock() if at is None else at
+        return self.clock() if at is None else _utc(at)
 
     # ---- log ----
 
@@ -127,9 +128,9 @@ class Workspace:
         """Return the last rulebook published below `known`; an empty one before the first."""
         return published(self.ledger, self.ledger.known(known))
 
-    def draft_files(self) -> dict[str, str]:
-        """Return the rulebook's files as they stand in the folder, published or not."""
-        return load_files(self.path / "rulebook")
+    def draft_files(self, *, lossy: bool = False) -> dict[str, str]:
+        """Return the rulebook's files as they stand in the folder; see `load_files`."""
+        return load_files(self.path / "rulebook", lossy=lossy)
 
     def publish(self, files: Mapping[str, str] | None = None) -> tuple[Receipt, Rulebook]:
         """Publish the drafts, or `files`; see `sayso.publishing.publish`."""
@@ -215,7 +216,7 @@ class Workspace:
         now_us = self._now_us()
         receipt = self.ledger.append_choice(
             member_id(member), purpose, said,
-            effective_us=now_us if effective_at is None else microseconds(effective_at),
+            effective_us=now_us if effective_at is None else microseconds(_utc(effective_at)),
             recorded_us=now_us, country=country, channel=channel, setting_version=setting_version,
         )  # fmt: skip
         seal(self.ledger, now_us)
@@ -444,16 +445,26 @@ class Workspace:
         return Tools(self.ledger, self._now_us(), self.trust, self.clock, progress=self.progress)
 
 
-def member_id(member: str | int) -> str:
-    """Return an id as canonical text; 7 equals "7".
+def member_id(member: str | float) -> str:
+    """Return an id as canonical text; 7 equals "7", and 7.0, which a column with gaps makes of it.
 
     Raises:
-        InputError: It is empty, or is no text that every database holds.
+        InputError: It is empty, no text that every database holds, or neither text nor a
+            whole number.
     """
+    if isinstance(member, float) and member.is_integer() and abs(member) < 1 << 53:
+        member = int(member)
+    if isinstance(member, bool) or not isinstance(member, str | Integral):
+        raise InputError("a member id is text or a whole number")
     text = _text("member id", str(member))
     if not text:
         raise InputError("the member id is empty")
     return text
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return an instant as aware UTC; a naive one is UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _text(what: str, text: str | None) -> str:

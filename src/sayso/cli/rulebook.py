@@ -45,9 +45,9 @@ def check(shared: Shared, directory: Path | None) -> None:
     """Report every fault of the drafts (or of DIRECTORY) at once, with file and line."""
     if directory is None:
         with opened(shared) as workspace:
-            files = workspace.draft_files()
+            files = workspace.draft_files(lossy=True)
     else:
-        files = load_files(directory)
+        files = load_files(directory, lossy=True)
     if faults := check_files(files):
         raise RulebookError(faults)
     emit(shared, {"faults": [], "files": len(files)}, f"{len(files)} files, no faults")
@@ -213,7 +213,8 @@ def timeline(shared: Shared, out: Path | None, known: int | None, purpose: str) 
     with opened(shared) as workspace:
         book = workspace.rules(known).book
     if purpose not in book.purposes:
-        raise InputError(f"unknown purpose '{purpose}'", hint=f"use {', '.join(book.purposes)}")
+        hint = f"use {', '.join(book.purposes)}" if book.purposes else "give a larger --known"
+        raise InputError(f"unknown purpose '{purpose}'", hint=hint)
     target.write_text(timeline_svg(book, purpose, today=now().date()), encoding="utf-8")
     rows = timeline_rows(book, purpose)
     lines = [f"{'scope':8}{'what':6}{'from':18}{'until':18}label"]

@@ -15,6 +15,7 @@ Example:
 """
 
 import re
+import signal
 import sys
 import tempfile
 import warnings
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias
 
 import duckdb
@@ -164,7 +166,8 @@ def open_session() -> Session:
         ) from None
     try:
         with _without_pandas():
-            SparkContext._ensure_initialized()  # noqa: SLF001  else conf knows no defaults
+            with _undisturbed():
+                SparkContext._ensure_initialized()  # noqa: SLF001  else conf knows no defaults
             conf = SparkConf()
             is_local = str(conf.get("spark.master", "local")).startswith("local")
             for name, value in (_ALONE if is_local else {}).items():
@@ -179,6 +182,23 @@ def open_session() -> Session:
             hint="it needs Java 17 or newer, found through JAVA_HOME or PATH",
         ) from error
     return session
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hear Ctrl-C only afterwards: a Java side that nobody waited for would stay for ever."""
+    heard: list[tuple[int, FrameType | None]] = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, frame: heard.append((number, frame)))
+    except ValueError:  # not the main thread, which alone hears signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if heard and callable(before):
+            before(*heard[0])
 
 
 @contextmanager

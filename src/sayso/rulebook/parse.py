@@ -124,11 +124,16 @@ def load_rulebook(directory: Path) -> Rulebook:
     return parse_rulebook(load_files(directory))
 
 
-def load_files(directory: Path) -> dict[str, str]:
+def load_files(directory: Path, *, lossy: bool = False) -> dict[str, str]:
     """Read the texts of a rulebook by POSIX path, in order; names with a dot first are skipped.
 
     A file whose extension only resembles `.yaml` comes along, so that it is refused
     and not passed over.
+
+    Args:
+        directory: Where the rulebook is.
+        lossy: Whether bytes that are no UTF-8 come along as lone surrogates, which are a
+            fault like any other; for who wants all faults at once.
 
     Raises:
         InputError: If there is no such directory, or a file cannot be read as UTF-8.
@@ -143,7 +148,8 @@ def load_files(directory: Path) -> dict[str, str]:
         ):
             continue
         try:
-            found[inside.as_posix()] = path.read_bytes().decode("utf-8")
+            errors = "surrogateescape" if lossy else "strict"
+            found[inside.as_posix()] = path.read_bytes().decode("utf-8", errors)
         except UnicodeDecodeError as error:
             raise InputError(
                 f"'{inside.as_posix()}' is not UTF-8 at byte {error.start}",

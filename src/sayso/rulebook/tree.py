@@ -150,6 +150,8 @@ def read_tree(text: str) -> Tree:
     unseen = _UNSEEN.search(text)
     if unseen:
         line = text.count("\n", 0, unseen.start()) + 1
+        if "\udc80" <= unseen.group() <= "\udcff":  # PEP 383: how a byte is carried along
+            return Tree(None, (TreeFault(line, "not UTF-8", "save the file as UTF-8"),))
         sign = f"U+{ord(unseen.group()):04X}"
         return Tree(None, (TreeFault(line, f"a character nobody can see, {sign}", "remove it"),))
     reader = _Reader()

@@ -1,11 +1,13 @@
 """Faults that need the whole book, each with its line."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from sayso.errors import InputError
 from sayso.rulebook.check import check_files, check_rulebook
-from sayso.rulebook.parse import Fault, parse_rulebook
+from sayso.rulebook.parse import Fault, load_files, parse_rulebook
 from tests.unit.rulebook.sample import FILES, HERE, changed, line_here
 
 HK, WORLD, UNION = "scopes/HK.yaml", "scopes/world.yaml", "groups/UNION.yaml"
@@ -118,6 +120,19 @@ def test_nothing_is_told_that_only_follows_from_a_fault(old: str, new: str, mess
     files[HK] = files[HK].replace(old, new, 1)
     told = [fault.message for fault in check_files(files)]
     assert [one for one in told if "no source for 'until'" not in one] == [message]
+
+
+def test_bytes_that_are_no_utf8_hide_no_other_fault(tmp_path: Path) -> None:
+    (tmp_path / "scopes").mkdir()
+    (tmp_path / "scopes" / "HK.yaml").write_bytes(b"scope: HK\n# caf\xe9\n")
+    (tmp_path / "scopes" / "UK.yaml").write_text("scope: UK\n")
+    with pytest.raises(InputError, match="is not UTF-8 at byte 15"):
+        load_files(tmp_path)
+    faults = check_files(load_files(tmp_path, lossy=True))
+    assert [(fault.file, fault.line, fault.message) for fault in faults] == [
+        ("scopes/HK.yaml", 2, "not UTF-8"),
+        ("scopes/UK.yaml", 1, "scope 'UK' is neither a country, nor a group, nor world"),
+    ]
 
 
 def test_a_file_that_is_no_yaml_still_declares_its_name() -> None:

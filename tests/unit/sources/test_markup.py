@@ -61,6 +61,6 @@ def test_a_reference_of_thousands_of_digits_is_text() -> None:
 )
 def test_time_is_linear(piece: str) -> None:
     source = piece * (400_000 // len(piece))
-    begun = time.perf_counter()
+    begun = time.process_time()  # of this process: the machine may have other work
     to_text(source)
-    assert time.perf_counter() - begun < 2  # the standard library's parser takes minutes
+    assert time.process_time() - begun < 10  # the standard library's parser takes minutes
