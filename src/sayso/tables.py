@@ -123,6 +123,8 @@ class Table:
         floats has gaps), or neither text nor a number.
         """
         name, base = self._base(column)
+        if base == "BOOLEAN":
+            return "NULL::VARCHAR"
         if base in {"FLOAT", "DOUBLE", "DECIMAL"}:
             return _number_id(f"{name}::DOUBLE", f"{name}::VARCHAR")
         if base == "JSON":

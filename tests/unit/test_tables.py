@@ -87,6 +87,8 @@ def test_numbers_that_stand_for_ids(tmp_path: Path) -> None:
     assert [row[0] for row in cells(tmp_path / "m.parquet", "id member_id")] == [
         "7", "0", "7.5", None, None, "9007199254740992.0", None,
     ]  # fmt: skip
+    pq.write_table(pa.table({"member_id": [True]}), tmp_path / "m.parquet")
+    assert cells(tmp_path / "m.parquet", "id member_id") == [(None,)]
     lines = [
         "7", "7.0", '"7"', "7e0", "7.5", '"007"', '" 7"', '""', "null", "NaN", "true", "[]", "{}",
         "-3", "12345678901234567890123", "9007199254740993.0",

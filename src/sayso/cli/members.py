@@ -19,6 +19,7 @@ from sayso.cli.shared import (
     shared_options,
     when_options,
 )
+from sayso.errors import InputError
 from sayso.receipting import choices_of, plain_receipt, receipts_of
 from sayso.workspace import Workspace, member_id
 
@@ -82,6 +83,8 @@ def choose(
 
     Prints the member's receipt, which --receipt FILE keeps, signed and with its proof.
     """
+    if out is not None and not out.parent.is_dir():  # told before the choice is recorded
+        raise InputError(f"no folder '{out.parent}' for the receipt", hint="make it first")
     with opened(shared) as workspace:
         done = workspace.choose(
             member, choice, purpose=purpose, effective_at=effective_at, country=country,
