@@ -18,7 +18,7 @@ from sayso.decision.states import microseconds
 from sayso.tables import sha256_of
 from sayso.training.places import BEGUN, RELEASES, RUNS, noted, places
 from sayso.training.release import DISPOSITION, MODEL
-from sayso.training.runs import ADAPTERS, DELETED, DROPPED, NAME, WEIGHTS, write_whole
+from sayso.training.runs import ADAPTERS, DELETED, DROPPED, NAME, STARTED, WEIGHTS, write_whole
 from sayso.training.servable import Dropped, Standing, load_dropped
 from sayso.workspace import Workspace
 
@@ -126,8 +126,10 @@ def delete_all(
         if place.is_dir() and place.resolve() != folder.resolve():
             doomed += _taken_from(place, weights, dropped)
     for place in noted(workspace.path, BEGUN):
-        # A release in the making holds nobody knows whom; it is quickly made again.
-        doomed += _copies(place, weights) if (place / ADAPTERS).is_dir() else [place]
+        # A release in the making holds nobody knows whom; it is quickly made again. A run holds
+        # adapters that were finished, and maybe the statement of who stopped it, which stays.
+        is_run = (place / ADAPTERS).is_dir() or (place / STARTED).is_file()
+        doomed += _copies(place, weights) if is_run else [place]
     # Last: as long as they stand, the next forgetting knows that this one was not finished.
     doomed += [folder / ADAPTERS / name for name in sorted(dropped.shards)]
     return delete(doomed, folder / DELETED)

@@ -42,6 +42,7 @@ from sayso.training.runs import (
     SETTINGS,
     SHARD_FILES,
     SOURCE,
+    STARTED,
     STATEMENT,
     WEIGHTS,
     BasePin,
@@ -58,7 +59,6 @@ from sayso.workspace import Workspace
 
 ENTRY = "training-run"
 BASES = "bases"
-_BEGUN = "begun.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def _making(
         begun = canonical_json(
             {"manifest": manifest.digest, "base": base.sha256, "recipe": recipe.digest}
         )
-        path = partial / _BEGUN
+        path = partial / STARTED
         if not path.is_file():
             clear(partial)
             write_whole(path, begun)
@@ -405,7 +405,7 @@ def _finish(workspace: Workspace, work: _Work, left_out: frozenset[bytes]) -> tu
     at_us = microseconds(workspace.clock())
     entry = workspace.ledger.append_public(ENTRY, payload, at_us).index
     with suppress(FileNotFoundError):
-        (folder / _BEGUN).unlink()
+        (folder / STARTED).unlink()
     return run, entry
 
 

@@ -32,7 +32,8 @@ SHARD_FILES = (WEIGHTS, SETTINGS, LEAVES)
 SOURCE, DROPPED = f"{EVIDENCE}/source.json", f"{EVIDENCE}/dropped.json"
 DELETED = f"{EVIDENCE}/deleted.json"
 STATEMENT, PUBLIC_KEY = f"{EVIDENCE}/statement.json", f"{EVIDENCE}/attest.pem"
-SEALED = "SEALED"
+# What a run writes first, and takes away when it is whole; and what it leaves when it is stopped.
+STARTED, SEALED = "begun.json", "SEALED"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=0)]

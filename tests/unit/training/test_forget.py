@@ -23,7 +23,7 @@ from sayso.training import (
 )
 from sayso.training import proof as proofs
 from sayso.training.places import BEGUN, note_place
-from sayso.training.runs import ADAPTERS, DELETED, DROPPED, WEIGHTS
+from sayso.training.runs import ADAPTERS, DELETED, DROPPED, SEALED, WEIGHTS
 from sayso.training.servable import learned_tags
 from sayso.workspace import Workspace
 from tests.unit.training.lab import (
@@ -167,6 +167,22 @@ def test_every_copy_of_an_adapter_goes(lab: Workspace, tmp_path: Path) -> None:
     assert gone.deleted.items() <= read_json(tmp_path / "next" / DELETED).items()
     with pytest.raises(RefusedError, match="it was dropped"):
         release(lab, tmp_path / "run", tmp_path / "releases", base=small_base())
+
+
+def test_the_statement_of_a_stopped_run_stays(lab: Workspace, tmp_path: Path) -> None:
+    """Also where no shard was finished, and so nothing was learned that could go."""
+
+    def stop(told: Told) -> None:
+        if not (tmp_path / "second.partial" / ADAPTERS).exists():
+            lab.place_hold("US", begins=JANUARY, placed_by="the officer", hold_id="us")
+
+    with pytest.raises(StoppedError):
+        train(lab, Order(tmp_path / "first", tmp_path / "second", MANY, small_base()), stop)
+    said = (tmp_path / "second.partial" / SEALED).read_bytes()
+
+    forget(lab, tmp_path / "run", ForgetRequest(countries=("BR",)))
+
+    assert (tmp_path / "second.partial" / SEALED).read_bytes() == said
 
 
 def read_json(path: Path) -> dict[str, str]:
