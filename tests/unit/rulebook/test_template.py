@@ -93,7 +93,8 @@ def test_the_purpose_names_its_setting_and_recipients() -> None:
     assert purpose.recipients == ("LinkedIn", "Affiliates of LinkedIn (Microsoft)")
     assert not purpose.sharing
     label = "Use my data for training content creation AI models"
-    assert [wording.label for wording in purpose.wordings] == [label]
+    assert [one.label for one in purpose.wordings if one.language == "en"] == [label]
+    assert {one.language for one in purpose.wordings} == {"en", "zh-Hant"}
     assert "Data for Generative AI Improvement" in purpose.wordings[0].text
     assert purpose.how_to_change.endswith("Data for Generative AI Improvement")
     assert purpose.sources["how_to_change"].address.startswith("https://www.linkedin.com/help/")

@@ -1,0 +1,137 @@
+"""Guards: what every answer carries, and which requests are not even looked at.
+
+Promises: every answer tells browsers to run nothing and load nothing that is not ours; a body
+that is too large, or that comes too slowly, is refused before anything reads it whole; a host
+that is not ours is refused. Holds no route.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sayso.web.problems import problem_body
+
+# A page's form; what bulk routes take is written beside them.
+PAGE_BYTES = 256 * 1024
+# For a whole body, however small its pieces. A file of members takes its time.
+BODY_SECONDS = 20.0
+BULK_SECONDS = 600.0
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "browsing-topics=(), camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+
+
+class Headers:
+    """Puts the headers on every answer that does not say otherwise itself.
+
+    Args:
+        app: What answers.
+        is_encrypted: Whether members come by https, and must from then on.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_encrypted: bool) -> None:
+        self._app = app
+        self._more = {"strict-transport-security": "max-age=31536000"} if is_encrypted else {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in (*HEADERS.items(), *self._more.items()):
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class _RefusedBodyError(Exception):
+    def __init__(self, status: int, title: str) -> None:
+        self.status, self.title = status, title
+
+
+class Bodies:
+    """Refuses bodies that are too large or too slow.
+
+    Args:
+        app: What answers.
+        large: Path -> bytes that a route may be given; others get `PAGE_BYTES`.
+    """
+
+    def __init__(self, app: ASGIApp, *, large: Mapping[str, int] | None = None) -> None:
+        self._app = app
+        self._large = large or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = self._large.get(scope["path"], PAGE_BYTES)
+        seconds = BULK_SECONDS if most > PAGE_BYTES else BODY_SECONDS
+        begun, read, ended = False, 0, False
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+
+        async def counted() -> Message:
+            nonlocal read, ended
+            if ended:  # after the body only a hang-up comes, whenever it comes
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.001, until - loop.time()))
+            except TimeoutError:
+                raise _RefusedBodyError(408, "the body came too slowly") from None
+            if message["type"] == "http.request":
+                read += len(message.get("body", b""))
+                ended = not message.get("more_body", False)
+                if read > most:
+                    raise _RefusedBodyError(413, f"the body is larger than {most} bytes")
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            _need_small(scope, most)
+            await self._app(scope, counted, noted)
+        except _RefusedBodyError as refused:
+            if begun:
+                raise
+            await _refuse(noted, refused)
+
+
+def _need_small(scope: Scope, most: int) -> None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise _RefusedBodyError(413, f"the body is larger than {most} bytes")
+
+
+async def _refuse(send: Send, refused: _RefusedBodyError) -> None:
+    name = "body-too-large" if refused.status == 413 else "body-too-slow"
+    body = problem_body(refused.status, name, refused.title)
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,7 @@
+"""Pages: each a route, a typed context and a template of the same name."""
+
+from fastapi import APIRouter
+
+from sayso.web.pages import receipts, setting, start
+
+routers: tuple[APIRouter, ...] = (start.router, setting.router, receipts.router)
