@@ -14,11 +14,14 @@ from pathlib import Path
 from sayso.decision.explain import Explanation
 from sayso.decision.states import microseconds
 from sayso.errors import SaysoError
+from sayso.facts import member_facts, standing_of_one
 from sayso.ledger.integrate import is_behind
 from sayso.ledger.store import Receipt
-from sayso.model import DEFAULT_PURPOSE, Choice
+from sayso.model import DEFAULT_PURPOSE, Choice, MemberFacts
 from sayso.opening import open_workspace
+from sayso.rulebook.in_force import in_force
 from sayso.settings import WebSettings, load_settings
+from sayso.web.assisting import Writer
 from sayso.web.clients import Clients
 from sayso.web.sealed import Sealed, make_tables
 from sayso.web.sessions import Sessions
@@ -45,6 +48,7 @@ class Desk:
         sign_ins: Sign-ins under way.
         answers: What was answered under an idempotency key.
         clients: Service clients.
+        writer: Who writes for members.
         is_demonstration: Whether the members are generated, and offered on the first page.
     """
 
@@ -54,6 +58,7 @@ class Desk:
     sign_ins: Sealed
     answers: Sealed
     clients: Clients
+    writer: Writer
     is_demonstration: bool = False
     _ended: threading.Event = field(default_factory=threading.Event, repr=False)
     _stirred: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -71,19 +76,23 @@ class Desk:
     @property
     def content(self) -> Path | None:
         """Where the content table stands; None for nowhere."""
-        return self._place(self.settings.content)
-
-    @property
-    def release(self) -> Path | None:
-        """Where the release stands that the assistant serves; None for nowhere."""
-        return self._place(self.settings.release)
-
-    def _place(self, name: str) -> Path | None:
+        name = self.settings.content
         return self.workspace.path / name if name else None
 
     def explain(self, member: str, purpose: str = DEFAULT_PURPOSE) -> Explanation:
         """Return the member's part of the decision, as of now."""
         return self.workspace.decide(member, purpose=purpose)
+
+    def member_facts(self, member: str, purpose: str = DEFAULT_PURPOSE) -> MemberFacts:
+        """Return the facts about a member that a decision depends on, as of now."""
+        workspace = self.workspace
+        size = workspace.ledger.size()
+        at = workspace.clock()
+        standing, notices = standing_of_one(
+            workspace.ledger, member, purpose, microseconds(at), size, None
+        )
+        current = in_force(workspace.rules(size).book, purpose, at)
+        return member_facts(standing, notices, current)
 
     def choose(
         self, member: str, choice: Choice, *, purpose: str, channel: str,
@@ -111,6 +120,7 @@ class Desk:
         self._stirred.set()
         if self._logging is not None:
             self._logging.join()
+        self.writer.close()
         self.workspace.close()
 
     def _integrate(self) -> None:
@@ -137,6 +147,7 @@ def open_desk(path: Path, clock: Clock = system_clock, *, is_demonstration: bool
     """
     settings = load_settings(path).web
     workspace = open_workspace(path, clock)
+    release = workspace.path / settings.release if settings.release else None
     ledger = workspace.ledger
     try:
         make_tables(ledger)
@@ -145,7 +156,7 @@ def open_desk(path: Path, clock: Clock = system_clock, *, is_demonstration: bool
         raise
     return Desk(
         workspace, settings, Sessions(Sealed(ledger, "session")), Sealed(ledger, "sign-in"),
-        Sealed(ledger, "answer"), Clients(ledger), is_demonstration,
+        Sealed(ledger, "answer"), Clients(ledger), Writer(workspace, release), is_demonstration,
     )  # fmt: skip
 
 

@@ -6,13 +6,19 @@ that is not ours is refused. Holds no route.
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sayso.web.problems import problem_body
 
+LOG = logging.getLogger("sayso.web")
 # A page's form; what bulk routes take is written beside them.
 PAGE_BYTES = 256 * 1024
 # For a whole body, however small its pieces. A file of members takes its time.
@@ -60,6 +66,44 @@ class Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class Faults:
+    """Answers for an error that nobody foresaw, and logs where it was, never what it said.
+
+    Whoever runs the application would log its message, which may quote a member.
+
+    Args:
+        app: What answers.
+        tell: Makes the answer.
+    """
+
+    def __init__(self, app: ASGIApp, *, tell: Callable[[Request], Response]) -> None:
+        self._app = app
+        self._tell = tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:  # noqa: BLE001  whatever it is, its words go nowhere
+            frames = traceback.extract_tb(error.__traceback__)[-8:]
+            where = " < ".join(
+                f"{PurePath(one.filename).name}:{one.lineno} {one.name}" for one in reversed(frames)
+            )
+            route = getattr(scope.get("route"), "path", "no route")
+            LOG.error(  # noqa: TRY400  the traceback would quote the error
+                "%s at %s %s: %s", type(error).__name__, scope.get("method"), route, where
+            )
+            if scope["type"] == "http" and not begun:
+                await self._tell(Request(scope))(scope, receive, send)
 
 
 class _RefusedBodyError(Exception):

@@ -149,6 +149,6 @@ def written_country(locale: str) -> Any:
     def name(code: str | None) -> str:
         if code is None:
             return translations(locale.replace("_", "-")).gettext("an unknown country")
-        return str(names.get(code) or COUNTRY_NAMES.get(code, code))  # type: ignore[call-overload]
+        return str(names.get(code) or COUNTRY_NAMES.get(code, code))
 
     return name
