@@ -180,6 +180,7 @@ def _forgetting(desk: Desk, who: str, built: tuple[MemberBuild, ...]) -> Iterato
     if not waiting:
         yield "Every model that learned from your records has forgotten them."
     elif found.choice is not Choice.OFF:
+        yield "This is what choosing off would do:"
         yield laws.OFF_DOES[asked]
     elif asked is Withdrawal.FORGET:
         yield "You chose off, and the rule asks that models forget. It is not done yet."
