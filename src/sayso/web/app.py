@@ -9,10 +9,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -85,13 +86,19 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
 
 def need_access(app: FastAPI) -> None:
     """Refuse to start with a route that does not say who may use it."""
-    silent = [
-        route.path
-        for route in app.routes
-        if isinstance(route, APIRoute) and not access.says_who(route.endpoint)
-    ]
+    silent = [path for path, _, endpoint in routes_of(app) if not access.says_who(endpoint)]
     if silent:
         raise AssertionError(f"routes that nobody may use: {', '.join(silent)}")
+
+
+def routes_of(app: FastAPI) -> list[tuple[str, frozenset[str], Any]]:
+    """Return path, methods and function of every route, those of included routers as well."""
+    found = []
+    for one in iter_route_contexts(app.routes):
+        route = one.original_route
+        if isinstance(route, APIRoute):
+            found.append((str(one.path), frozenset(route.methods or ()), route.endpoint))
+    return found
 
 
 def is_api(request: Request) -> bool:

@@ -131,42 +131,51 @@ class Bodies:
         most = self._large.get(scope["path"], PAGE_BYTES)
         seconds = BULK_SECONDS if most > PAGE_BYTES else BODY_SECONDS
         begun, read, ended = False, 0, False
+        refused: _RefusedBodyError | None = None
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
 
         async def counted() -> Message:
-            nonlocal read, ended
+            nonlocal read, ended, refused
             if ended:  # after the body only a hang-up comes, whenever it comes
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, until - loop.time()))
             except TimeoutError:
-                raise _RefusedBodyError(408, "the body came too slowly") from None
+                refused = _RefusedBodyError(408, "the body came too slowly")
+                raise refused from None
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
                 ended = not message.get("more_body", False)
                 if read > most:
-                    raise _RefusedBodyError(413, f"the body is larger than {most} bytes")
+                    refused = _too_large(most)
+                    raise refused
             return message
 
         async def noted(message: Message) -> None:
             nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
+            if refused is not None and not begun:
+                return  # whatever was made of the refusal, it is told below
+            begun = True
             await send(message)
 
         try:
             _need_small(scope, most)
             await self._app(scope, counted, noted)
-        except _RefusedBodyError as refused:
-            if begun:
-                raise
-            await _refuse(noted, refused)
+        except _RefusedBodyError as error:
+            refused = error
+        if refused is not None and not begun:
+            await _refuse(send, refused)
 
 
 def _need_small(scope: Scope, most: int) -> None:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > most:
-            raise _RefusedBodyError(413, f"the body is larger than {most} bytes")
+            raise _too_large(most)
+
+
+def _too_large(most: int) -> _RefusedBodyError:
+    return _RefusedBodyError(413, f"the body is larger than {most} bytes")
 
 
 async def _refuse(send: Send, refused: _RefusedBodyError) -> None:

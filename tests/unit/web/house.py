@@ -76,7 +76,7 @@ class Browser:
         """Return the text of a page that must be there."""
         answer = self.client.get(path, headers=headers)
         assert answer.status_code == 200, (path, answer.status_code, answer.text[:300])
-        return answer.text
+        return str(answer.text)
 
     def post(self, path: str, **form: str) -> str:
         """Send a form with its token; return where that leads."""
@@ -88,7 +88,7 @@ class Browser:
         """Send a form that is not in order; return the page that says so."""
         answer = self.client.post(path, data={"csrf_token": self.session.csrf, **form})
         assert answer.status_code == 422, (path, answer.status_code)
-        return answer.text
+        return str(answer.text)
 
 
 @contextmanager
