@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 T ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo serve test browser cover check fix bench soak lock verifier clean
+.PHONY: help dev demo serve test cover check fix bench soak lock verifier clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
