@@ -6,13 +6,13 @@ log. `make_app` is given its desk, so that tests bring their own.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -31,6 +31,7 @@ from sayso.web.pages import errors
 from sayso.web.pages import routers as page_routers
 from sayso.web.problems import PLAIN, problem, problem_of, status_of
 from sayso.web.request import admit
+from sayso.web.telemetry import Watch, make_tracer
 
 LOG = logging.getLogger("sayso.web")
 
@@ -65,6 +66,7 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
         openapi_url=None,
         dependencies=[Depends(admit)],
         middleware=[
+            Middleware(Watch, tracer=make_tracer()),
             Middleware(Headers, is_encrypted=is_encrypted),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
             Middleware(Bodies, large=BULK_BYTES),
@@ -83,13 +85,19 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
     return app
 
 
+def routes_of(app: FastAPI) -> list[tuple[str, str, Callable[..., object]]]:
+    """Return method, path and function of every route, those of included routers as well."""
+    found = []
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute):
+            endpoint = context.original_route.endpoint
+            found += [(method, str(context.path), endpoint) for method in sorted(context.methods)]
+    return found
+
+
 def need_access(app: FastAPI) -> None:
     """Refuse to start with a route that does not say who may use it."""
-    silent = [
-        route.path
-        for route in app.routes
-        if isinstance(route, APIRoute) and not access.says_who(route.endpoint)
-    ]
+    silent = [path for _, path, endpoint in routes_of(app) if not access.says_who(endpoint)]
     if silent:
         raise AssertionError(f"routes that nobody may use: {', '.join(silent)}")
 
