@@ -91,7 +91,9 @@ def routes_of(app: FastAPI) -> list[tuple[str, str, Callable[..., object]]]:
     for context in iter_route_contexts(app.routes):
         if isinstance(context.original_route, APIRoute):
             endpoint = context.original_route.endpoint
-            found += [(method, str(context.path), endpoint) for method in sorted(context.methods)]
+            found += [
+                (method, str(context.path), endpoint) for method in sorted(context.methods or ())
+            ]
     return found
 
 

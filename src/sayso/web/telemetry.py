@@ -53,7 +53,7 @@ def measured() -> bytes:
     registry: CollectorRegistry = REGISTRY
     if values.ValueClass is not values.MutexValue:  # several workers, each with files
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 

@@ -310,7 +310,7 @@ class Deliverer:
         for told in found_in(self.ledger, row["index"], size):
             if (told.index, told.part) < place or told.event not in wanted:
                 continue
-            change = self._tell(row, told, now_us)
+            change = self._tell(dict(row), told, now_us)
             self._note(webhook_id, change)
             return int("index" in change)
         self._note(webhook_id, {"index": size, "part": 0, "tries": 0})

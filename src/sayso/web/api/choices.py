@@ -107,7 +107,7 @@ def choose(
     caller = caller_of(request)
     if not caller.is_client:
         is_own = caller.member_id == who
-        if not is_own and given.choice != Choice.OFF:
+        if not is_own and given.choice != "off":
             raise RefusedError(
                 "staff record an off for a member, and never anything else",
                 hint="the member says it themselves",

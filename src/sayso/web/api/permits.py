@@ -203,7 +203,7 @@ def _read(desk: Desk, permit_id: str, holder: str) -> tuple[Mapping[str, Any], i
         row = con.execute(query).mappings().first()
     if row is None:
         raise NotFoundError("there is no such permit of yours", hint="ask for one")
-    return row, int(row["now"])
+    return dict(row), int(row["now"])
 
 
 def _look(desk: Desk, row: Mapping[str, Any], size: int, step: int, now_us: int) -> None:
