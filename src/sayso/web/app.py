@@ -86,7 +86,7 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
 
 
 def routes_of(app: FastAPI) -> list[tuple[str, str, Callable[..., object]]]:
-    """Return method, path and function of every route, those of included routers as well."""
+    """Return method, template and function of every route, those of included routers as well."""
     found = []
     for context in iter_route_contexts(app.routes):
         if isinstance(context.original_route, APIRoute):

@@ -12,7 +12,7 @@ from tests.unit.web.service import Headers, Service
 # Values that fit the templates; what is asked for need not be there.
 FILLED = {
     "{member}": "maya", "{hold_id}": "no-hold", "{number}": "1", "{digest}": "0" * 64,
-    "{permit_id}": "0" * 32, "{index}": "0", "{webhook_id}": "0" * 16, "{path:path}": "0/000",
+    "{permit_id}": "0" * 32, "{index}": "0", "{webhook_id}": "0" * 16, "{path}": "0/000",
 }  # fmt: skip
 DOOR = {401, 403}
 # Routes that send a browser elsewhere to sign in, and those that end a session.

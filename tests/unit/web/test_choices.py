@@ -1,5 +1,6 @@
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -95,6 +96,21 @@ def test_another_members_receipt_is_not_found(service: Service) -> None:
     assert service.client.get(made["receipt"], headers=maya).status_code == 404
     guessed = service.ask("GET", f"/members/maya/receipts/{made['receipt_id']}", maya)
     assert guessed.status_code == 404
+
+
+@pytest.mark.parametrize("member", ["günther", "維", "a b", "100%", "a/b", "?x#y"])
+def test_an_id_of_any_letters_has_addresses(service: Service, member: str) -> None:
+    job = service.token(Scope.CHOICES_WRITE, Scope.CHOICES_READ)
+    place = f"/members/{quote(member, safe='')}"
+
+    made = service.ask("POST", f"{place}/choices", job, json={"choice": "off"})
+    service.ask("POST", f"{place}/choices", job, json={"choice": "off"})
+    listed = service.ask("GET", f"{place}/choices?limit=1", job)
+
+    assert made.status_code == 201
+    assert service.client.get(made.headers["location"], headers=job).status_code == 200
+    following = service.client.get(listed.links["next"]["url"], headers=job)
+    assert following.json()["choices"][0]["index"] == made.json()["index"] + 1
 
 
 def test_an_erased_member_is_refused(service: Service) -> None:

@@ -56,5 +56,9 @@ def told(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return a value as JSON."""
-    body = value.model_dump(mode="json") if isinstance(value, BaseModel) else dict(value)
+    body = (
+        value.model_dump(mode="json", by_alias=True)
+        if isinstance(value, BaseModel)
+        else dict(value)
+    )
     return JSONResponse(body, status, headers=dict(headers or {}))

@@ -8,6 +8,7 @@ if it were not there.
 
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
@@ -88,7 +89,7 @@ class Choices(Shape):
 
 
 @router.post(
-    "/members/{member}/choices",
+    "/members/{member:path}/choices",
     status_code=201,
     response_model=Recorded,
     responses=answers(404, 409, 415),
@@ -119,14 +120,14 @@ def choose(
         setting_version=given.setting_version, effective_at=effective_at, country=country,
     )  # fmt: skip
     name = receipt_id(desk.workspace.ledger, who, done.index)
-    where = f"{request.url.path.removesuffix('/choices')}/receipts/{name}"
+    where = f"/api/v1/members/{quote(who, safe='')}/receipts/{name}"
     made = Recorded(
         index=done.index, commitment=done.commitment.hex(), receipt_id=name, receipt=where
     )
     return told(made, 201, {"location": where})
 
 
-@router.get("/members/{member}/choices", response_model=Choices, responses=answers(404))
+@router.get("/members/{member:path}/choices", response_model=Choices, responses=answers(404))
 @allow(Role.MEMBER, *STAFF, scopes={Scope.CHOICES_READ})
 def list_choices(
     request: Request, member: Member, cursor: Cursor = None, limit: Limit = 100
@@ -159,7 +160,9 @@ def _told(said: Said, name: str) -> ChoiceTold:
 
 
 @router.get(
-    "/members/{member}/receipts/{name}", response_model=dict[str, object], responses=answers(404)
+    "/members/{member:path}/receipts/{name}",
+    response_model=dict[str, object],
+    responses=answers(404),
 )
 @allow(Role.MEMBER, *STAFF, scopes={Scope.CHOICES_READ})
 def receipt(request: Request, member: Member, name: str) -> Response:

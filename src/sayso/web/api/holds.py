@@ -142,7 +142,7 @@ class Lifts(Shape):
 def list_holds(request: Request) -> Response:
     """List the published holds."""
     book = desk_of(request).workspace.rules().book
-    return _told(Holds(holds=[hold_told(one) for one in book.holds]))
+    return told(Holds(holds=[hold_told(one) for one in book.holds]))
 
 
 @router.post(
@@ -179,7 +179,7 @@ def list_lifts(request: Request, hold_id: HoldId) -> Response:
     )
     with desk.workspace.ledger.reading() as con:
         rows = con.execute(query).mappings().all()
-    return _told(Lifts(requests=[_lift(dict(row)) for row in rows]))
+    return told(Lifts(requests=[_lift(dict(row)) for row in rows]))
 
 
 @router.post(
@@ -205,7 +205,7 @@ def ask(
     with desk.workspace.ledger.writing() as con:
         done = con.execute(sa.insert(lift_request).values(row).returning(lift_request.c.number))
         row["number"] = int(done.scalar_one())
-    return _told(_lift(row), 201)
+    return told(_lift(row), 201)
 
 
 @router.post(
@@ -243,11 +243,7 @@ def approve(
     with ledger.writing() as con:
         con.execute(mine.values(entry=receipt.index))
     desk.stir()
-    return _told(_lift({**row, **claim, "entry": receipt.index}))
-
-
-def _told(value: Shape, status: int = 200) -> Response:
-    return told(value.model_dump(mode="json", by_alias=True), status)
+    return told(_lift({**row, **claim, "entry": receipt.index}))
 
 
 def hold_told(one: Hold) -> HoldTold:

@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 from fastapi import Query
 from starlette.requests import Request
@@ -57,7 +58,7 @@ def page_of(
             made = _PREFIX + str(place(found[-1]))
             following = base64.urlsafe_b64encode(made.encode()).decode().rstrip("=")
             url = request.url.include_query_params(cursor=following, limit=limit)
-            target = url.path + (f"?{url.query}" if url.query else "")
+            target = quote(request.scope["path"], safe="/") + f"?{url.query}"
             return found, {"link": f'<{target}>; rel="next"'}, following
         found.append(row)
     return found, {}, None
