@@ -55,6 +55,8 @@ roles_claim = "roles"
 # What members wrote, and the release that the assistant serves; empty for none.
 content = ""
 release = ""
+# Hosts inside your own network that webhooks may go to, with spaces between; empty for none.
+webhook_hosts = ""
 
 [retention]
 # How long what no longer decides anything is kept ("730 days" or "forever"), and why.
@@ -95,6 +97,7 @@ class WebSettings:
         roles_claim: The claim that lists the roles of staff.
         content: Where the content table stands, as it was written; empty for none.
         release: The release that the assistant serves, as it was written; empty for none.
+        webhook_hosts: Hosts inside our own network that webhooks may go to, with spaces between.
     """
 
     address: str = "http://127.0.0.1:8000"
@@ -105,6 +108,12 @@ class WebSettings:
     roles_claim: str = "roles"
     content: str = ""
     release: str = ""
+    webhook_hosts: str = ""
+
+    @property
+    def webhook_hosts_allowed(self) -> frozenset[str]:
+        """Hosts inside our own network that webhooks may go to."""
+        return frozenset(self.webhook_hosts.lower().split())
 
     @property
     def host(self) -> str:
