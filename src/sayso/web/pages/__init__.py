@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from sayso.web.pages import receipts, setting, start
+from sayso.web.pages import public, receipts, setting, start
 
-routers: tuple[APIRouter, ...] = (start.router, setting.router, receipts.router)
+routers: tuple[APIRouter, ...] = (start.router, setting.router, receipts.router, public.router)
