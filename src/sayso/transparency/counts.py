@@ -7,7 +7,7 @@ Counts of snapshots that follow each other are not compared: see the page on met
 
 Example:
     >>> Told.of({"HK": counts}).cell("HK", "admitted")      # doctest: +SKIP
-    Cell(count=None, why=<Why.SMALL: 'fewer than 10'>)
+    Cell(number=None, why=<Why.SMALL: 'fewer than 10'>)
 
 Source: Willenborg and de Waal, "Elements of Statistical Disclosure Control" (2001), ch. 4.
 """
@@ -37,7 +37,7 @@ _ROUNDS = 50
 class Cell(NamedTuple):
     """A count, or why it is not told."""
 
-    count: int | None
+    number: int | None
     why: Why | None
 
 
@@ -184,4 +184,3 @@ def _squeezed(
         if before == (least, most):
             break
     return [key for key, why in hidden.items() if why is Why.SMALL and least[key] == most[key]]
-

@@ -84,7 +84,11 @@ def _cell(value: Value) -> str:
 
 
 def data_package(
-    tables: Iterable[TableFile], *, version: str, made_at: datetime | None, period: Mapping[str, Any]
+    tables: Iterable[TableFile],
+    *,
+    version: str,
+    made_at: datetime | None,
+    period: Mapping[str, Any],
 ) -> bytes:
     """Return the description of all tables.
 
@@ -182,7 +186,7 @@ def _maybe_at(at: datetime | None) -> Value:
 def _counted(cell: Cell, *, is_at_hand: bool = True) -> tuple[Value, Value]:
     if not is_at_hand:
         return (None, "not at hand")
-    return (cell.count, cell.why.value if cell.why else None)
+    return (cell.number, cell.why.value if cell.why else None)
 
 
 _COUNTED = (
@@ -382,5 +386,5 @@ def _snapshot_rows(build: Build, told: Told | None) -> Iterator[tuple[Value, ...
         name = "all" if country == ALL else country if country in COUNTRY_NAMES else "unknown"
         for column in (IN, ADMITTED, REFUSED, *told.reasons):
             cell = told.cell(country, column)
-            if cell.count != 0 or column in {IN, ADMITTED, REFUSED}:
+            if cell.number != 0 or column in {IN, ADMITTED, REFUSED}:
                 yield (*head, name, column, *_counted(cell))

@@ -122,9 +122,7 @@ def changes_of(publications: Iterable[Publication]) -> tuple[Change, ...]:
         for key, item in now.items():
             was = before.get(key)
             if was is None:
-                found.append(
-                    Change(one.entry, one.recorded_at, "added", item, follows.get(key))
-                )
+                found.append(Change(one.entry, one.recorded_at, "added", item, follows.get(key)))
             elif dict(was.terms) != dict(item.terms):
                 found.append(Change(one.entry, one.recorded_at, "changed", item, was))
         found += [
@@ -140,7 +138,7 @@ def items_of(book: Rulebook) -> dict[str, Item]:
     """Return everything that a rulebook says, by what tells it apart."""
     found: dict[str, Item] = {}
     for item in _items(book):
-        key = "/".join((item.kind, item.purpose, item.scope, item.language, item.name))
+        key = f"{item.kind}/{item.purpose}/{item.scope}/{item.language}/{item.name}"
         # Two of one name are a fault that no publication has; none is lost all the same.
         while key in found:
             key += "'"
@@ -179,10 +177,10 @@ def _predecessors(items: Mapping[str, Item]) -> dict[str, Item]:
         if item.kind in {"wording", "rule"}:
             line = (item.kind, item.purpose, item.scope, item.language)
             lines.setdefault(line, []).append((key, item))
-    found = {}
-    for line in lines.values():
-        line.sort(key=lambda one: (day_of(one[1].begins) if one[1].begins else 0.0, one[0]))
-        found |= {key: former for (_, former), (key, _) in pairwise(line)}
+    found: dict[str, Item] = {}
+    for alike in lines.values():
+        alike.sort(key=lambda one: (day_of(one[1].begins) if one[1].begins else 0.0, one[0]))
+        found |= {key: former for (_, former), (key, _) in pairwise(alike)}
     return found
 
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from sayso.errors import InputError
 from sayso.evidence.trace import Publication
-from sayso.model import DEFAULT_PURPOSE, Dated, Rulebook
+from sayso.model import DEFAULT_PURPOSE, Country, Dated, Hold, Mode, Rulebook
 from sayso.rulebook.civil import COUNTRIES
 from sayso.rulebook.timeline import TimelineRow, timeline_rows, timeline_svg
 from sayso.transparency import (
@@ -102,20 +102,20 @@ class Transparency(Page):
     answer: Answer | None
     states: Mapping[State, tuple[str, str]]
     decided: Mapping[str, str]
-    modes: Mapping[object, str]
+    modes: Mapping[Mode, str]
     faults: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Timeline(Page):
-    """The picture, and the same as a table; a row with the title of its scope."""
+    """The picture, and the same as a table; a row with the title of its scope, and its hold."""
 
     above: ClassVar[Mapping[str, str]] = {"/transparency": "Transparency"}
     purpose: str
     published: Publication | None
-    rows: tuple[tuple[TimelineRow, str], ...]
+    rows: tuple[tuple[TimelineRow, str, Hold | None], ...]
     decided: Mapping[str, str]
-    modes: Mapping[object, str]
+    modes: Mapping[Mode, str]
 
 
 @router.get(PATH)
@@ -153,10 +153,10 @@ def transparency(request: Request, country: str = "", at: str = "", purpose: str
         day=day,
         lines=_lines(reading.book, board_of(atlas, when), gettext("Everywhere else"),
                      gettext("Everywhere")) if reading.publications else (),
-        answer=_answer(reading.book, found, atlas[found], when) if found else None,
+        answer=_answer(reading.book, found, atlas[Country(found)], when) if found else None,
         states=public_words.STATES,
         decided=public_words.DECIDED,
-        modes=dict(laws.MODES),
+        modes=laws.MODES,
         faults=tuple(faults),
     )  # fmt: skip
     if faults:
@@ -214,16 +214,21 @@ def timeline(request: Request, purpose: str = "") -> Response:
     reading = reading_of(request)
     gettext = translations(language_of(request)).gettext
     asked = purpose_of(reading, purpose)
+    holds = {hold.hold_id: hold for hold in reading.book.holds}
     page = Timeline(
         title="Rules and holds in time",
         purpose=asked,
         published=reading.published,
         rows=tuple(
-            (row, scope_title(reading.book, row.scope, gettext("Everywhere else")))
+            (
+                row,
+                scope_title(reading.book, row.scope, gettext("Everywhere else")),
+                holds.get(row.label) if row.kind == "hold" else None,
+            )
             for row in timeline_rows(reading.book, asked)
         ),
         decided=public_words.DECIDED,
-        modes=dict(laws.MODES),
+        modes=laws.MODES,
     )
     return public_page(request, "public-timeline.html", page)
 

@@ -116,9 +116,7 @@ class Reading:
     @cached_property
     def holds(self) -> tuple[HoldTold, ...]:
         """Every hold that a rulebook ever published, the first first."""
-        names = dict.fromkeys(
-            hold.hold_id for one in self.publications for hold in one.book.holds
-        )
+        names = dict.fromkeys(hold.hold_id for one in self.publications for hold in one.book.holds)
         traces = [
             trace_hold(name, self.publications, self.builds, self._training) for name in names
         ]

@@ -16,14 +16,16 @@ from starlette.responses import Response
 from sayso.evidence.article53 import OPEN, Summary
 from sayso.evidence.trace import Publication, Relation
 from sayso.model import Mode, Position
-from sayso.transparency import Change, HoldTold, Piece, compare_words
+from sayso.transparency import Change, HoldTold, Piece
 from sayso.transparency.counts import ADMITTED, ALL, IN, REFUSED, Cell
 from sayso.web.access import allow_anyone
+from sayso.web.languages import language_of
 from sayso.web.pages import law as laws
 from sayso.web.pages import public_words
 from sayso.web.pages.public_about import ABOVE, titles_of
 from sayso.web.pages.public_answer import public_page
 from sayso.web.pages.public_reading import ReleaseTold, reading_of
+from sayso.web.pages.public_terms import Terms
 from sayso.web.rendering import Page
 
 router = APIRouter(include_in_schema=False)
@@ -64,6 +66,7 @@ class Changes(Page):
 
     above: ClassVar[Mapping[str, str]] = ABOVE
     editions: tuple[Edition, ...]
+    purposes: Mapping[str, str]
     scopes: Mapping[str, str]
     whats: Mapping[str, str]
 
@@ -115,35 +118,46 @@ class TrainingContent(Page):
 def changes(request: Request) -> Response:
     """Show every version of wording, rule and notice, and what changed."""
     reading = reading_of(request)
+    words = Terms(language_of(request))
     page = Changes(
         title="What changed, and when",
         editions=tuple(
-            _edition(one, [c for c in reading.changes if c.entry == one.entry], is_first=not place)
+            _edition(
+                one,
+                [c for c in reading.changes if c.entry == one.entry],
+                words,
+                is_first=not place,
+            )
             for place, one in reversed(list(enumerate(reading.publications)))
         ),
+        purposes={
+            name: purpose.title
+            for one in reading.publications
+            for name, purpose in one.book.purposes.items()
+        },
         scopes=titles_of(request, reading),
         whats=public_words.WHATS,
     )
     return public_page(request, "public-changes.html", page)
 
 
-def _edition(one: Publication, found: list[Change], *, is_first: bool) -> Edition:
+def _edition(one: Publication, found: list[Change], words: Terms, *, is_first: bool) -> Edition:
     groups = []
     for kind in _ORDER:
-        mine = tuple(_change(change) for change in found if change.item.kind == kind)
+        mine = tuple(_change(change, words) for change in found if change.item.kind == kind)
         if mine:
             groups.append((public_words.KINDS[kind], mine))
     return Edition(one.entry, one.recorded_at, one.book.digest, is_first, tuple(groups))
 
 
-def _change(one: Change) -> ChangeTold:
+def _change(one: Change, words: Terms) -> ChangeTold:
     old = one.before.terms.get("mode") if one.before else None
     return ChangeTold(
         change=one,
         mode=_mode(one.item.terms.get("mode")),
         before_mode=_mode(old),
         differences=tuple(
-            (public_words.ASPECTS[aspect], compare_words(before, after))
+            (public_words.ASPECTS[aspect], words.compare(aspect, before, after))
             for aspect, before, after in one.differences
         ),
     )
