@@ -349,17 +349,12 @@ BAD = {
     "an empty id": ["choose", "", "off"],
     "an unknown purpose": ["choose", "7", "off", "--purpose", "elsewhere"],
     **{
-        f"an unknown purpose of {' '.join(words[:2])}": [*words, "--purpose", "elsewhere"]
-        for words in (
-            ["explain", "7"],
-            ["build", "--content", "content.parquet", "--out", "x"],
-            ["hold", "place", "US", "--placed-by", "us", "--from", "2026-01-01"],
-            ["rulebook", "show"],
-            ["rulebook", "table"],
-            ["rulebook", "timeline", "--out", "x"],
-            ["rulebook", "diff", "published", "draft"],
-            ["trace", "rule", "HK"],
-            ["pack", "period", "HK", "--from", "2024-09-01", "--until", "2026-01-31", "--out", "x"],
+        f"an unknown purpose of {line}": [*line.split(), "--purpose", "elsewhere"]
+        for line in (
+            "explain 7", "rulebook show", "rulebook table", "rulebook timeline --out x",
+            "rulebook diff published draft", "trace rule HK", "build --content c --out x",
+            "hold place US --placed-by us --from 2026-01-01",
+            "pack period HK --from 2024-09-01 --until 2026-01-31 --out x",
         )
     },
     "every purpose, on": ["choose", "7", "on", "--purpose", "*"],

@@ -28,8 +28,8 @@ START = Dated(date(2025, 11, 3))
 # With codes of their own: in which Union law applies, and for which a member only answers.
 TERRITORIES = {"AX", "GF", "GP", "MF", "MQ", "RE", "YT"}
 OUTSIDE = {
-    *("AW", "BL", "BQ", "CW", "FO", "GG", "GI", "GL", "IM", "JE", "NC", "PF", "PM", "SJ", "SX"),
-    *("TF", "WF"),
+    *("AW", "BL", "BQ", "CW", "GG", "GI", "GL", "IM", "JE", "NC", "PF", "PM", "SJ", "SX", "TF"),
+    "WF",
 }
 
 
