@@ -47,9 +47,11 @@ from sayso.publishing import (
     NO_RULES,
     edit_and_publish,
     lifting,
+    need_purpose,
     placing,
     publish,
     published,
+    purposes_hint,
 )
 from sayso.retention import (
     DEFAULTS,
@@ -75,8 +77,6 @@ Clock = Callable[[], datetime]
 
 # What can decide, and makes a whole pass; each gives the same snapshot. None: DuckDB.
 ENGINES: Mapping[str, Engine | None] = {"duckdb": None, "spark": run_spark_pass}
-
-FOLDERS = ("rulebook", "segments", "tables", "log", "keys")
 
 
 @dataclass
@@ -173,7 +173,7 @@ class Workspace:
     def in_force(
         self, purpose: str = DEFAULT_PURPOSE, at: datetime | None = None, known: int | None = None
     ) -> InForce:
-        """Return what is in force for a purpose."""
+        """Return what is in force for a purpose; nothing where it is not declared."""
         return in_force(self.rules(known).book, purpose, self._at(at))
 
     def cells(
@@ -205,10 +205,8 @@ class Workspace:
         if purpose == EVERY_PURPOSE and said is not Choice.OFF:
             raise InputError("purpose '*' goes only with off", hint="name the purpose")
         if purpose != EVERY_PURPOSE and purpose not in self.rules().book.purposes:
-            raise InputError(
-                f"unknown purpose '{purpose}'",
-                hint=f"use one of {', '.join(self.rules().book.purposes)} or, with off, *",
-            )
+            hint = f"{purposes_hint(self.rules().book)} or, with off, *"
+            raise InputError(f"unknown purpose '{purpose}'", hint=hint)
         if country is not None and country not in COUNTRIES:
             raise InputError(f"unknown country '{country}'", hint="give an ISO 3166-1 code")
         for what, text in (("channel", channel), ("setting version", setting_version)):
@@ -277,7 +275,11 @@ class Workspace:
         known: int | None = None,
         members: Path | None = None,
     ) -> Explanation:
-        """Return the decision about one member, or one of their records, explained."""
+        """Return the decision about one member, or one of their records, explained.
+
+        Raises:
+            InputError: The rulebook does not declare the purpose.
+        """
         return self._explain(member_id(member), None, record, purpose, self._at(at), known, members)
 
     def explain(
@@ -294,7 +296,8 @@ class Workspace:
         """Explain a member's part of the decision, or that of one record in `content`.
 
         Raises:
-            InputError: The content has no such record of this member.
+            InputError: The content has no such record of this member, or the rulebook does not
+                declare the purpose.
         """
         who, record = member_id(member), None
         if record_id is not None:
@@ -314,7 +317,7 @@ class Workspace:
         members: Path | None,
     ) -> Explanation:
         size = self.ledger.known(known)
-        current = in_force(self.rules(size).book, purpose, at)
+        current = in_force(need_purpose(self.rules(size), purpose).book, purpose, at)
         standing, notices = standing_of_one(
             self.ledger, who, purpose, microseconds(at), size, members
         )
@@ -363,7 +366,12 @@ class Workspace:
         known: int | None = None,
         members: Path | None = None,
     ) -> Decisions:
-        """Return the decision of every record of `content`, in its order."""
+        """Return the decision of every record of `content`, in its order.
+
+        Raises:
+            InputError: The content cannot be read, or the rulebook does not declare the purpose.
+        """
+        need_purpose(self.rules(known), purpose)
         table = content if isinstance(content, pa.Table) else _content_table(content)
         column = table["member_id"] if "member_id" in table.column_names else None
         integer_ids = column is not None and pa.types.is_integer(column.type)
@@ -435,11 +443,7 @@ class Workspace:
         rules = self.rules(known)
         if rules is NO_RULES:
             raise InputError("no rulebook was published by then", hint="give a larger --known")
-        if purpose not in rules.book.purposes:
-            raise InputError(
-                f"unknown purpose '{purpose}'", hint=f"use one of {', '.join(rules.book.purposes)}"
-            )
-        return rules
+        return need_purpose(rules, purpose)
 
     def _tools(self) -> Tools:
         return Tools(self.ledger, self._now_us(), self.trust, self.clock, progress=self.progress)
