@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from sayso.ledger.fsck import Report, fsck
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.opening import init_workspace, open_workspace
 from sayso.snapshot import load_manifest, load_records
 from sayso.sources import import_source

@@ -69,6 +69,9 @@ WITH given AS (
 )
 SELECT n, "index", commitment FROM standing, counted, stored WHERE "index" = first + place
 """
+_LOCK = (
+    f"SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({schema.LOCK})"
+)
 # Writes a few bytes to the log and no table; whoever commits them waits for all before them.
 FLUSH = "SELECT pg_logical_emit_message(true, 'sayso', '')"
 
@@ -155,8 +158,7 @@ def _through_postgresql(
     try:
         with driver.pipeline():
             driver.execute("BEGIN", prepare=True)
-            driver.execute("SET LOCAL synchronous_commit = off", prepare=True)
-            driver.execute(f"SELECT pg_advisory_xact_lock({schema.LOCK})", prepare=True)
+            driver.execute(_LOCK, prepare=True)
             cursor.execute(_BATCH, columns, prepare=True)
             driver.execute("COMMIT", prepare=True)
             driver.execute(FLUSH, prepare=True)

@@ -41,8 +41,6 @@ from sayso.model import Choice
 
 T = TypeVar("T")
 
-# Choices that the head holds before they are sealed into a segment.
-SEAL_ROWS = 20_000
 # Writers wait this long for each other.
 BUSY_SECONDS = 60
 
