@@ -11,6 +11,7 @@ server flush once for each worker; so it flushes once for all that wait. Between
 see entries that are not durable yet: `Ledger.flush` is for whoever publishes.
 """
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,37 +44,44 @@ _INSERT = (
     f"commitment) VALUES (?, 'choice', ?, {', '.join('?' for _ in _COLUMNS)}, ?)"
 )
 
-# In PostgreSQL one statement does it all, as its snapshot is taken after the lock.
-_GIVEN = ("text", "bytea", "bytea", "int", "bytea", *_KINDS)
+# In PostgreSQL one statement does it all: its snapshot is taken after the lock. What is looked
+# up, row by row and by a primary key, stays cheap however much is erased.
+_GIVEN = (
+    "n int, member_id text, tag text, fresh text, bucket int, canonical text, "
+    + ", ".join(map(" ".join, zip(_COLUMNS, _KINDS, strict=True)))
+)  # fmt: skip
 _BATCH = f"""
 WITH given AS (
-  SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for kind in _GIVEN)}) WITH ORDINALITY
-  AS g(member_id, tag, fresh, bucket, canonical, {", ".join(_COLUMNS)}, n)
-), standing AS (
-  SELECT g.*, k.key AS own, row_number() OVER (ORDER BY n) - 1 AS place
-  FROM given g LEFT JOIN {schema.member_key.name} k ON k.member_id = g.member_id
-  WHERE NOT EXISTS (SELECT FROM {schema.erased.name} e WHERE e.tag = g.tag)
+  SELECT *, (SELECT key FROM {schema.member_key.name} k WHERE k.member_id = g.member_id) AS own
+  FROM json_to_recordset($1) AS g({_GIVEN})
+  WHERE (SELECT entry FROM {schema.erased.name} e WHERE e.tag = decode(g.tag, 'hex')) IS NULL
+), standing AS MATERIALIZED (
+  SELECT *, row_number() OVER (ORDER BY n) - 1 AS place,
+  sha256(coalesce(own, decode(fresh, 'hex')) || convert_to(canonical, 'UTF8')) AS commitment
+  FROM given
 ), made AS (
   INSERT INTO {schema.member_key.name} (member_id, key, bucket)
-  SELECT DISTINCT ON (member_id) member_id, fresh, bucket FROM standing WHERE own IS NULL
-  ORDER BY member_id
+  SELECT DISTINCT ON (member_id) member_id, decode(fresh, 'hex'), bucket FROM standing
+  WHERE own IS NULL ORDER BY member_id
 ), counted AS (
-  UPDATE {schema.head.name} SET size = size + (SELECT count(*) FROM standing)
-  RETURNING size - (SELECT count(*) FROM standing) AS first
+  UPDATE {schema.head.name} SET size = size + rows
+  FROM (SELECT count(*) AS rows FROM standing) AS c RETURNING size - rows AS first
 ), stored AS (
-  INSERT INTO {schema.entry.name}
-  ("index", kind, member_id, {", ".join(_COLUMNS)}, commitment)
-  SELECT first + place, 'choice', member_id, {", ".join(_COLUMNS)},
-  sha256(coalesce(own, fresh) || canonical) FROM standing, counted ORDER BY place
-  RETURNING "index", commitment
+  INSERT INTO {schema.entry.name} ("index", kind, member_id, {", ".join(_COLUMNS)}, commitment)
+  SELECT first + place, 'choice', member_id, {", ".join(_COLUMNS)}, commitment
+  FROM standing, counted
 )
-SELECT n, "index", commitment FROM standing, counted, stored WHERE "index" = first + place
+SELECT n, first + place, commitment FROM standing, counted
 """
-_LOCK = (
-    f"SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({schema.LOCK})"
-)
+_PREPARE = f"PREPARE sayso_append (json) AS {_BATCH}"
 # Writes a few bytes to the log and no table; whoever commits them waits for all before them.
 FLUSH = "SELECT pg_logical_emit_message(true, 'sayso', '')"
+# One message to the server. What comes after COMMIT is a transaction of its own.
+_MESSAGE = (
+    "BEGIN; SELECT set_config('synchronous_commit', 'off', true), "
+    f"pg_advisory_xact_lock({schema.LOCK}); EXECUTE sayso_append ({{}}); COMMIT; {FLUSH}"
+)
+_ANSWER = 2  # the statement of the message whose rows are wanted
 
 
 def append_choices(
@@ -144,30 +152,46 @@ def _through_postgresql(
     ledger: "Ledger", con: sa.Connection, choices: Sequence[NewChoice]
 ) -> list[Outcome]:
     driver: Any = con.connection.driver_connection
-    fresh = _fresh(choices)
-    rows = [
-        (
-            one.member_id, ledger.keys.tag_of(one.member_id), fresh[one.member_id],
-            ledger.keys.bucket_of(one.member_id), one.canonical,
-            *(getattr(one, name) for name in _COLUMNS),
-        )
-        for one in choices
-    ]  # fmt: skip
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    cursor = driver.cursor()
     try:
-        with driver.pipeline():
-            driver.execute("BEGIN", prepare=True)
-            driver.execute(_LOCK, prepare=True)
-            cursor.execute(_BATCH, columns, prepare=True)
-            driver.execute("COMMIT", prepare=True)
-            driver.execute(FLUSH, prepare=True)
-        found = {int(n): Receipt(int(index), bytes(raw)) for n, index, raw in cursor}
+        if not con.connection.info.get(_PREPARE):
+            driver.execute(_PREPARE)
+            con.connection.info[_PREPARE] = True
+        with driver.cursor() as cursor:
+            # No parameters, so that all of it goes as one message.
+            cursor.execute(_MESSAGE.format(_literal(driver, _given(ledger, choices))))
+            for _ in range(_ANSWER):
+                cursor.nextset()
+            rows = cursor.fetchall()
     except BaseException:
         # Nobody knows how far it came: the connection, and all that it holds, goes.
         con.invalidate()
         raise
-    return [found.get(place) or _refused() for place in range(1, len(choices) + 1)]
+    found = {int(n): Receipt(int(index), bytes(commitment)) for n, index, commitment in rows}
+    return [found.get(place) or _refused() for place in range(len(choices))]
+
+
+def _given(ledger: "Ledger", choices: Sequence[NewChoice]) -> str:
+    """Return the rows that `_BATCH` takes, as JSON."""
+    fresh = _fresh(choices)
+    rows = [
+        {
+            "n": place, "member_id": one.member_id, "fresh": fresh[one.member_id].hex(),
+            "tag": ledger.keys.tag_of(one.member_id).hex(),
+            "bucket": ledger.keys.bucket_of(one.member_id), "canonical": one.canonical.decode(),
+            "purpose": one.purpose, "choice": one.choice, "effective_us": one.effective_us,
+            "recorded_us": one.recorded_us, "country": one.country, "channel": one.channel,
+            "setting_version": one.setting_version, "claimed_us": one.claimed_us,
+        }
+        for place, one in enumerate(choices)
+    ]  # fmt: skip
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _literal(driver: Any, text: str) -> str:
+    """Return text as a SQL literal, as libpq escapes it. Source: PQescapeLiteral."""
+    from psycopg.pq import Escaping  # noqa: PLC0415  of the extra `server`
+
+    return bytes(Escaping(driver.pgconn).escape_literal(text.encode())).decode()
 
 
 # ---- SQLite -----------------------------------------------------------------------------

@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from sayso.errors import UnavailableError
 from sayso.ledger.appending import Outcome, append_choices, holding
 from sayso.ledger.entries import NewChoice, Receipt
-from sayso.ledger.sealing import seal
+from sayso.ledger.sealing import SEAL_ROWS, seal
 from sayso.ledger.store import Ledger
 from sayso.model import Choice
 
@@ -49,18 +49,23 @@ class Committer:
     """Appends the choices of one process; safe for many threads.
 
     Make it in the process that uses it, after any fork, and close it.
+
+    Args:
+        ledger: Where to.
+        seal_rows: Choices that the head holds before they are sealed.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, seal_rows: int = SEAL_ROWS) -> None:
         self._ledger = ledger
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._is_closed = False
         self._together = 1  # how many came at once the last time
+        self._wanted = 1  # how many must wait before the writer is woken
         self._connection = ExitStack()
         self._held: sa.Connection | None = None
         self._used_at = 0.0
-        self._sealing = _Sealing(ledger)
+        self._sealing = _Sealing(ledger, seal_rows)
         self._thread = threading.Thread(target=self._run, name="sayso-committer", daemon=True)
         self._thread.start()
 
@@ -127,7 +132,8 @@ class Committer:
             if self._is_closed:
                 raise UnavailableError("the service is closing", hint="retry in a moment")
             self._waiting.append((said, done))
-            self._changed.notify()
+            if len(self._waiting) >= self._wanted:
+                self._changed.notify()
         return done
 
     def close(self) -> None:
@@ -149,14 +155,13 @@ class Committer:
     def _next_batch(self) -> list[_Waiting]:
         """Wait for choices and take them; none once it is closed and all were taken."""
         with self._changed:
+            self._wanted = 1
             while not self._waiting and not self._is_closed:
                 if not self._changed.wait(IDLE_SECONDS) and not self._waiting:
                     self._let_go()
-            if self._together > 1 and len(self._waiting) < self._together:
-                self._changed.wait_for(
-                    lambda: len(self._waiting) >= self._together or self._is_closed,
-                    GATHER_SECONDS,
-                )
+            if len(self._waiting) < self._together and not self._is_closed:
+                self._wanted = self._together
+                self._changed.wait(GATHER_SECONDS)
             taken = min(len(self._waiting), BATCH_CHOICES)
             return [self._waiting.popleft() for _ in range(taken)]
 
@@ -196,8 +201,9 @@ class Committer:
 class _Sealing:
     """Seals the head in a thread of its own, so that no choice waits for it."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, rows: int) -> None:
         self._ledger = ledger
+        self._rows = rows
         self._counted = 0
         self._recorded_us = 0
         self._is_due = threading.Event()
@@ -208,7 +214,7 @@ class _Sealing:
         """Count entries; every so many, look whether the head is to be sealed."""
         self._counted += entries
         self._recorded_us = max(self._recorded_us, recorded_us)
-        if self._counted < SEAL_LOOK_ENTRIES:
+        if self._counted < min(SEAL_LOOK_ENTRIES, self._rows):
             return
         self._counted = 0
         if self._thread is None:
@@ -223,7 +229,7 @@ class _Sealing:
             if self._is_closed:
                 return
             try:
-                seal(self._ledger, self._recorded_us)
+                seal(self._ledger, self._recorded_us, threshold_rows=self._rows)
             except Exception as error:  # noqa: BLE001  the next look tries again
                 logging.getLogger(__name__).warning("sealing failed: %s", type(error).__name__)
 

@@ -9,6 +9,10 @@ Example:
     20000
 """
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +25,7 @@ from sayso.tables import connect, flush, quoted, sha256_of
 
 # Choices that the head holds before they are sealed into a segment.
 SEAL_ROWS = 20_000
+LOCK_NAME = "seal.lock"
 
 _IS_CHOICE = sa.and_(schema.entry.c.kind == "choice", schema.entry.c.member_id.is_not(None))
 
@@ -38,7 +43,9 @@ def seal(ledger: Ledger, recorded_us: int, *, threshold_rows: int = SEAL_ROWS) -
     last = _last_to_seal(ledger, max(threshold_rows, 1))
     if last is None:
         return 0
-    with working(ledger.folder / "segments"):
+    with _alone(ledger) as is_alone, working(ledger.folder / "segments"):
+        if not is_alone:  # what others seal, they seal
+            return 0
         choices, _ = ledger.choices(last + 1)
         if not choices.num_rows:
             return 0
@@ -51,6 +58,21 @@ def seal(ledger: Ledger, recorded_us: int, *, threshold_rows: int = SEAL_ROWS) -
             return _list(ledger, choices, made, target, recorded_us)
         finally:
             made.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(ledger: Ledger) -> Iterator[bool]:
+    """Hold the sealers' lock, or say that another holds it."""
+    descriptor = os.open(ledger.folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def _last_to_seal(ledger: Ledger, threshold_rows: int) -> int | None:
