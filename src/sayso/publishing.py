@@ -15,7 +15,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from sayso.errors import ConflictError, InputError, RefusedError
-from sayso.ledger.store import Ledger, Receipt
+from sayso.ledger.entries import Receipt
+from sayso.ledger.store import Ledger
 from sayso.model import Dated, Hold, Position, Rulebook, Source
 from sayso.rulebook.check import check_files
 from sayso.rulebook.edit import lift_hold, place_hold

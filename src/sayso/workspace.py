@@ -28,9 +28,11 @@ from sayso.decision.states import MemberStates, microseconds
 from sayso.erasure import Erasure, erase, reapply
 from sayso.errors import InputError
 from sayso.facts import find_record, member_facts, standing_of_one
-from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table, seal
+from sayso.ledger.entries import Receipt
+from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table
 from sayso.ledger.integrate import Integrated, integrate
-from sayso.ledger.store import Ledger, Receipt
+from sayso.ledger.sealing import seal
+from sayso.ledger.store import Ledger
 from sayso.model import (
     DEFAULT_PURPOSE,
     EVERY_PURPOSE,

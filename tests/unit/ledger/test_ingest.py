@@ -18,10 +18,11 @@ from sayso.canonical import commit
 from sayso.erasure import erase
 from sayso.errors import InputError
 from sayso.ledger import Ingested, Ledger, ingest_choices, ingest_table, open_ledger
+from sayso.ledger.entries import canonical_choice
 from sayso.ledger.fsck import fsck
-from sayso.ledger.ingest import FAULTS_SHOWN, seal
+from sayso.ledger.ingest import FAULTS_SHOWN
 from sayso.ledger.rows import member_row_commitment
-from sayso.ledger.store import canonical_choice
+from sayso.ledger.sealing import seal
 from sayso.ledger.versions import Version, version_at
 from sayso.log import EMPTY_ROOT, root_of
 from sayso.model import DEFAULT_PURPOSE, Choice

@@ -17,9 +17,9 @@ from sayso.errors import IntegrityError, UnavailableError
 from sayso.ledger import Ledger, open_ledger, schema
 from sayso.ledger import integrate as module
 from sayso.ledger.commitments import commitments
-from sayso.ledger.ingest import seal
 from sayso.ledger.integrate import is_behind, last_signed
 from sayso.ledger.logged import check_log
+from sayso.ledger.sealing import seal
 from sayso.log import Note, TileReader, folder_fetch, sign
 from sayso.log.keys import SignerKey
 from tests.town import START_US
