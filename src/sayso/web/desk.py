@@ -18,9 +18,10 @@ from sayso.decision.many import Decisions
 from sayso.decision.states import microseconds
 from sayso.errors import SaysoError
 from sayso.facts import member_facts, standing_of_one
+from sayso.ledger.committing import Committer
+from sayso.ledger.entries import Receipt
 from sayso.ledger.ingest import Ingested
 from sayso.ledger.integrate import is_behind
-from sayso.ledger.store import Receipt
 from sayso.model import DEFAULT_PURPOSE, Choice, MemberFacts, RecordFacts
 from sayso.opening import open_workspace
 from sayso.rulebook.in_force import in_force
@@ -141,6 +142,7 @@ class Desk:
 
     def start(self) -> None:
         """Begin to bring entries into the log."""
+        self.workspace.committer = Committer(self.workspace.ledger)
         self._logging = threading.Thread(target=self._integrate, name="sayso-log", daemon=True)
         self._logging.start()
         self._telling = threading.Thread(target=self._tell, name="sayso-webhooks", daemon=True)
