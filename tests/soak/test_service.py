@@ -20,6 +20,7 @@ from sayso.web.desk import system_clock
 from tests.e2e.cli import sayso
 from tests.e2e.kills import Toll
 from tests.e2e.services import make_workspace, running_service
+from tests.soak.conftest import TOLLS
 from tests.soak.load import BINARIES, RECORD, Load, kill_a_worker, own_postgres
 from tests.town import MEMBER_COLUMNS, member_row, write_csv
 
@@ -32,7 +33,7 @@ KILL_EVERY_SECONDS, CRASH_EVERY_SECONDS = 7.0, 45.0
 
 
 @pytest.mark.skipif(not BINARIES, reason="no PostgreSQL to start")
-def test_nothing_acknowledged_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_acknowledged_is_lost(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     with own_postgres(tmp_path) as server:
         ws, content = make_workspace(tmp_path, url=server.url)
         people = [member_row(who) for who in MEMBERS]
