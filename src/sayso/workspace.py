@@ -28,6 +28,7 @@ from sayso.decision.states import MemberStates, microseconds
 from sayso.erasure import Erasure, erase, reapply
 from sayso.errors import InputError
 from sayso.facts import find_record, member_facts, standing_of_one
+from sayso.ledger.committing import Committer
 from sayso.ledger.entries import Receipt
 from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table
 from sayso.ledger.integrate import Integrated, integrate
@@ -91,6 +92,7 @@ class Workspace:
         trust: Who signs, and whose word a checkpoint needs.
         retention: How long each kind of data is kept.
         progress: Told of long work.
+        committer: What appends choices where many threads make them; None: each by itself.
     """
 
     path: Path
@@ -99,9 +101,12 @@ class Workspace:
     trust: Trust
     retention: Retention = field(default_factory=lambda: DEFAULTS)
     progress: Progress = lambda _stage, _rows: None
+    committer: Committer | None = None
 
     def close(self) -> None:
-        """Release the database."""
+        """Append what waits, and release the database."""
+        if self.committer is not None:
+            self.committer.close()
         self.ledger.close()
 
     def _now_us(self) -> int:
@@ -206,22 +211,24 @@ class Workspace:
         said = _choice(choice)
         if purpose == EVERY_PURPOSE and said is not Choice.OFF:
             raise InputError("purpose '*' goes only with off", hint="name the purpose")
-        if purpose != EVERY_PURPOSE and purpose not in self.rules().book.purposes:
+        if purpose != EVERY_PURPOSE and purpose not in (book := self.rules().book).purposes:
             raise InputError(
                 f"unknown purpose '{purpose}'",
-                hint=f"use one of {', '.join(self.rules().book.purposes)} or, with off, *",
+                hint=f"use one of {', '.join(book.purposes)} or, with off, *",
             )
         if country is not None and country not in COUNTRIES:
             raise InputError(f"unknown country '{country}'", hint="give an ISO 3166-1 code")
         for what, text in (("channel", channel), ("setting version", setting_version)):
             _text(what, text)
         now_us = self._now_us()
-        receipt = self.ledger.append_choice(
+        append = (self.committer or self.ledger).append_choice
+        receipt = append(
             member_id(member), purpose, said,
             effective_us=now_us if effective_at is None else microseconds(_utc(effective_at)),
             recorded_us=now_us, country=country, channel=channel, setting_version=setting_version,
         )  # fmt: skip
-        seal(self.ledger, now_us)
+        if self.committer is None:  # which seals by itself
+            seal(self.ledger, now_us)
         return receipt
 
     def ingest(self, kind: str, path: Path) -> Ingested:
@@ -320,7 +327,7 @@ class Workspace:
         standing, notices = standing_of_one(
             self.ledger, who, purpose, microseconds(at), size, members
         )
-        facts = member_facts(standing, notices, current)
+        facts = member_facts(standing, notices, current.jurisdiction(standing.country))
         return Explanation(
             decision=decide(Facts(at, facts, record)),
             member=who,
