@@ -1,0 +1,106 @@
+"""The present against the workspace's own answers: after every entry, and as time goes by."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sayso import present as module
+from sayso.decision.many import decide_many
+from sayso.model import DEFAULT_PURPOSE
+from sayso.present import Present
+from tests.differential.books import OTHER_PURPOSE
+from tests.differential.engines import content_table
+from tests.differential.stored import Stored, stored_world
+from tests.world import World, boundaries, random_world
+
+MICROSECOND = timedelta(microseconds=1)
+NOBODY = "nobody at all"
+
+
+def people(world: World) -> list[str]:
+    """Return every id of a world, and one that it lacks."""
+    ids = {one.member_id for one in world.records if one.member_id}
+    return [*sorted(ids | world.erased), NOBODY]
+
+
+def agree(stored: Stored, present: Present, world: World, purpose: str) -> None:
+    """Hold the present against the workspace, for everybody and every record."""
+    workspace, at = stored.workspace, stored.clock.now
+    for who in people(world):
+        assert present.decide(who, purpose=purpose) == workspace.decide(who, purpose=purpose)
+    for integer_ids in (False, True):
+        table = content_table(world.records, integer_ids=integer_ids)
+        found = present.decide_many(table, purpose=purpose).masks.tolist()
+        assert found == workspace.decide_many(table, purpose=purpose, at=at).masks.tolist()
+
+
+def opened(stored: Stored) -> Iterator[Present]:
+    present = Present(stored.workspace)
+    yield present
+    present.close()
+    stored.workspace.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_every_entry(seed: int, tmp_path: Path) -> None:
+    world = random_world(seed, records=20, sound=True)
+    stored = Stored(tmp_path)
+    moment = max(world.focus)
+    for present in opened(stored):
+        for number, entry in enumerate(world.history):
+            stored.replay([entry], bulk=(number + seed) % 3 == 0)
+            stored.clock.now = moment
+            agree(stored, present, world, DEFAULT_PURPOSE)
+            if number % 5 == 4:
+                stored.seal()
+                stored.clock.now = moment
+                agree(stored, present, world, DEFAULT_PURPOSE)
+        for who in [*people(world)[:2], NOBODY]:
+            stored.workspace.erase(who)
+            agree(stored, present, world, DEFAULT_PURPOSE)
+        agree(stored, present, world, OTHER_PURPOSE)
+        agree(stored, present, world, "a purpose that no rulebook declares")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_as_time_goes_by(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = random_world(seed, records=12, sound=True)
+    stored = stored_world(world, tmp_path, bulk=seed % 2 == 0)
+    folds = 0
+    whole = module.fold_everybody
+
+    def count(*given: object) -> object:
+        nonlocal folds
+        folds += 1
+        return whole(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "fold_everybody", count)
+    moments = sorted(boundaries(world))[:: 1 + len(boundaries(world)) // 25]
+    for present in opened(stored):
+        for moment in moments:
+            for at in (moment - MICROSECOND, moment, moment + MICROSECOND):
+                stored.clock.now = at
+                agree(stored, present, world, DEFAULT_PURPOSE)
+        stored.clock.now = moments[0]  # a clock may be set back
+        agree(stored, present, world, DEFAULT_PURPOSE)
+    assert folds <= 2 * len(moments) + 1  # nothing changes just before a moment
+
+
+def test_mended_states_are_those_of_a_fold(tmp_path: Path) -> None:
+    world = random_world(5, records=30, sound=True)
+    stored = stored_world(world, tmp_path)
+    table = content_table(world.records, integer_ids=False)
+    for present in opened(stored):
+        stored.clock.now = max(world.focus)
+        present.decide_many(table)
+        for who in people(world)[:-1]:
+            if who not in world.erased:
+                stored.workspace.choose(who, "off")
+        stored.workspace.choose("somebody new", "off")
+        found = decide_many(table, present.states()).masks.tolist()
+        assert found == stored.workspace.decide_many(table).masks.tolist()
+        ids = present.states().ids.to_pylist()
+        assert ids == sorted(ids, key=str.encode)
+        assert "somebody new" in ids
