@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sayso.attest.trust import Trust
 from sayso.decision.cells import Cells, tabulate
-from sayso.decision.content import content_columns
+from sayso.decision.content import content_table
 from sayso.decision.explain import Explanation
 from sayso.decision.many import Decisions, decide_many
 from sayso.decision.one import decide
@@ -381,7 +381,7 @@ class Workspace:
             InputError: The content cannot be read, or the rulebook does not declare the purpose.
         """
         need_purpose(self.rules(known), purpose)
-        table = content if isinstance(content, pa.Table) else _content_table(content)
+        table = content if isinstance(content, pa.Table) else content_table(content)
         column = table["member_id"] if "member_id" in table.column_names else None
         integer_ids = column is not None and pa.types.is_integer(column.type)
         states = self.states(
@@ -496,13 +496,3 @@ def _choice(choice: Choice | str) -> Choice:
     if said is Choice.UNSET:
         raise InputError(f"unknown choice '{choice}'", hint="use on, off or deferred")
     return said
-
-
-def _content_table(content: Path | str | duckdb.DuckDBPyRelation) -> pa.Table:
-    if isinstance(content, duckdb.DuckDBPyRelation):
-        return content.to_arrow_table()
-    with connect() as con, reading(content):
-        table = open_table(con, Path(content))
-        integer_ids = table.has_integers("member_id")
-        columns = content_columns(table, integer_ids=integer_ids)
-        return con.sql(f"SELECT {columns} FROM {table.sql}").to_arrow_table()
