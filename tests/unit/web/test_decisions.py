@@ -1,13 +1,16 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sayso.model import REASONS, RecordFacts
 from sayso.web.access import Role, Scope
 from sayso.web.api.bodies import ARROW
+from sayso.web.api.decisions import RecordGiven
 from tests.town import (
     AT,
     member_row,
@@ -44,17 +47,13 @@ def test_one_decision_says_what_the_command_says(service: Service) -> None:
 
 
 def _facts() -> RecordFacts:
-    from sayso.web.api.decisions import RecordGiven
-
     return RecordGiven.model_validate(ADMITTED).facts()
 
 
-@pytest.mark.parametrize("left_out", sorted(set(ADMITTED) - {"context"}))
+@pytest.mark.parametrize("left_out", sorted(set(ADMITTED) - {"context", "mentions"}))
 def test_what_is_left_out_is_unknown_and_refused(service: Service, left_out: str) -> None:
     job = service.token(Scope.DECISIONS_READ)
     record = {name: value for name, value in ADMITTED.items() if name != left_out}
-    if left_out == "mentions":
-        pytest.skip("the rule here ignores who is named")
 
     found = service.ask("POST", "/decisions", job, json={"member": "maya", "record": record}).json()
 
@@ -108,8 +107,6 @@ def town(service: Service) -> pa.Table:
     path = service.desk.workspace.path.parent
     members = [*town_members(40), member_row("maya")]
     service.desk.workspace.ingest("members", write_jsonl(path / "town.jsonl", members))
-    import pyarrow.parquet as pq
-
     return pq.read_table(write_content(path / "town.parquet", town_content(400, 40)))
 
 
@@ -178,7 +175,7 @@ def test_a_table_of_another_shape_is_refused_or_admits_nothing(
         assert 0 not in pa.ipc.open_stream(answer.content).read_all()["mask"].to_pylist()
 
 
-@pytest.mark.parametrize("place", range(0, 400, 7))
+@pytest.mark.parametrize("place", range(8, 400, 37))
 def test_a_damaged_stream_is_refused_or_answered(service: Service, place: int) -> None:
     job = service.token(Scope.DECISIONS_READ)
     body = bytearray(stream(pa.table({"record_id": ["r1", "r2"], "member_id": ["maya", "x"]})))
@@ -207,8 +204,6 @@ def test_a_body_beyond_the_bound_is_refused_however_it_comes(service: Service) -
 
 
 def test_a_record_in_the_content_is_explained(service: Service) -> None:
-    from dataclasses import replace
-
     path = service.desk.workspace.path / "content.parquet"
     write_content(path, [record_row("r1", "maya"), record_row("r2", "wing")])
     service.desk.settings = replace(service.desk.settings, content="content.parquet")

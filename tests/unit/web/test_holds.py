@@ -1,6 +1,8 @@
 import pytest
 
+from sayso.errors import UnavailableError
 from sayso.web.access import Role, Scope
+from sayso.workspace import Workspace
 from tests.unit.web.service import Headers, Service
 
 PLACED = {"scope": "US", "from": "2026-01-01", "placed_by": "the platform", "source": "a letter"}
@@ -105,8 +107,6 @@ def test_a_lift_that_failed_can_be_approved_again(
     name = place(service)
     approval = lift(service, name, service.person(Role.OFFICER, subject="ines"))
     tom = service.person(Role.APPROVER, subject="tom")
-    from sayso.errors import UnavailableError
-    from sayso.workspace import Workspace
 
     def fail(*_args: object, **_more: object) -> None:
         raise UnavailableError("not now")

@@ -11,6 +11,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import duckdb
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, RootModel
@@ -229,7 +230,13 @@ def _decide_many(
     if content.num_rows > BATCH_ROWS:
         raise InputError(f"more than {BATCH_ROWS} records", hint="send them in parts")
     when, size = _instant(at, desk.clock()), desk.workspace.ledger.known(known)
-    found = desk.decide_many(content, purpose=purpose, at=when, known=size)
+    try:
+        found = desk.decide_many(content, purpose=purpose, at=when, known=size)
+    except (pa.ArrowException, duckdb.Error, ValueError, TypeError):
+        # Columns of a form that nothing here reads; what they hold is quoted nowhere.
+        raise InputError(
+            "the table is no content", hint="give ids as text or integers, times as timestamps"
+        ) from None
     if kind == ARROW:
         return Response(_arrow(found, purpose, when, size), media_type=ARROW)
     names = {mask: [str(one) for one in reasons_of(mask)] for mask in set(found.masks.tolist())}
