@@ -38,7 +38,7 @@ def test_exactly_those_whom_a_route_names_get_past_the_door(service: Service) ->
     app = service.client.app
     wrong: list[str] = []
     everybody = list(callers(service))
-    for method, path, endpoint in routes_of(app):  # type: ignore[arg-type]
+    for method, path, endpoint in routes_of(app):
         access = access_of(endpoint)
         if OWN_WAY.match(path):
             continue

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from sayso.web.access import Role, Scope
 from sayso.web.api.document import document_of
 from sayso.web.app import routes_of
-from sayso.web.problems import TYPE_BASE, names
+from sayso.web.problems import names
 from tests.unit.web.service import Headers, Service
 
 API_PAGE = Path(__file__).parents[3] / "docs" / "api.md"
@@ -23,14 +23,14 @@ with warnings.catch_warnings():
     import requests
     import schemathesis
     from schemathesis import GenerationMode
-    from schemathesis.core.control import SkipTest
     from schemathesis.checks import not_a_server_error
-    from schemathesis.transport.requests import REQUESTS_TRANSPORT
+    from schemathesis.core.control import SkipTest
     from schemathesis.specs.openapi.checks import (
         content_type_conformance,
         response_schema_conformance,
         status_code_conformance,
     )
+    from schemathesis.transport.requests import REQUESTS_TRANSPORT
 
 # A case costs some hundredths of a second; more of them, once in a while: SAYSO_TEST_EXAMPLES.
 EXAMPLES = int(os.environ.get("SAYSO_TEST_EXAMPLES", "8"))
@@ -100,7 +100,7 @@ def test_the_api_answers_what_its_document_says(service: Service, mode: Any) -> 
     seen: set[int] = set()
 
     for found in schema.get_all_operations():
-        operation = found.ok()
+        operation: Any = found.ok()  # type: ignore[union-attr]
         strategy = operation.as_strategy(generation_mode=mode)
         by_person = "lift-requests" in operation.path
 
