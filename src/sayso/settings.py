@@ -18,6 +18,8 @@ from sayso.errors import InputError
 from sayso.retention import DEFAULTS, Retention, parse_retention
 
 CONFIG_NAME = "sayso.toml"
+# Many times what a workspace has to say; a dotted key costs the square of its length to read.
+MAX_CONFIG_BYTES = 16_384
 # Keys of [assistant]: those that a remote model needs, and the others.
 _NEEDED = ("url", "model", "recipient")
 _ASSISTANT = (*_NEEDED, "api_version", "key_file")
@@ -161,10 +163,12 @@ def load_settings(path: Path) -> Settings:
             f"no workspace in '{path}'",
             hint="run 'sayso init DIR', or name one with --workspace or SAYSO_WORKSPACE",
         )
+    if config.stat().st_size > MAX_CONFIG_BYTES:
+        raise InputError(f"'{config}' is longer than {MAX_CONFIG_BYTES:,} bytes", hint="shorten it")
     try:
         told = tomllib.loads(config.read_text(encoding="utf-8"))
         url, origin = str(told["database"]["url"]), str(told["log"]["origin"])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"'{config}' cannot be read", hint="give [database] a url and [log] an origin"
         ) from None

@@ -26,7 +26,7 @@ from sayso.web import access, signing_in
 from sayso.web.api import API, BULK_BYTES
 from sayso.web.api import routers as api_routers
 from sayso.web.desk import Desk, OpenDesk
-from sayso.web.guards import Bodies, Headers
+from sayso.web.guards import Bodies, Faults, Headers
 from sayso.web.pages import errors
 from sayso.web.pages import routers as page_routers
 from sayso.web.problems import PLAIN, problem, problem_of, status_of
@@ -70,6 +70,7 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
             Middleware(Headers, is_encrypted=is_encrypted),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
             Middleware(Bodies, large=BULK_BYTES),
+            Middleware(Faults, tell=_tell_fault),
         ],
         redirect_slashes=False,
     )
@@ -80,7 +81,6 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
     app.add_exception_handler(SaysoError, _tell_ours)
     app.add_exception_handler(HTTPException, _tell_plain)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
-    app.add_exception_handler(Exception, _tell_fault)
     need_access(app)
     return app
 
@@ -146,8 +146,7 @@ async def _tell_invalid(request: Request, error: Exception) -> Response:
     return problem(422, name, title, faults=faults)
 
 
-async def _tell_fault(request: Request, error: Exception) -> Response:
-    LOG.error("%s at %s", type(error).__name__, _route(request))
+def _tell_fault(request: Request) -> Response:
     name, title = PLAIN[500]
     if is_api(request):
         return problem(500, name, title)

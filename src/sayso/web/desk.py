@@ -17,12 +17,16 @@ from sayso.decision.explain import Explanation
 from sayso.decision.many import Decisions
 from sayso.decision.states import microseconds
 from sayso.errors import SaysoError
+from sayso.facts import member_facts, standing_of_one
+from sayso.ledger.committing import Committer
+from sayso.ledger.entries import Receipt
 from sayso.ledger.ingest import Ingested
 from sayso.ledger.integrate import is_behind
-from sayso.ledger.store import Receipt
-from sayso.model import DEFAULT_PURPOSE, Choice, RecordFacts
+from sayso.model import DEFAULT_PURPOSE, Choice, MemberFacts, RecordFacts
 from sayso.opening import open_workspace
+from sayso.rulebook.in_force import in_force
 from sayso.settings import WebSettings, load_settings
+from sayso.web.assisting import Writer
 from sayso.web.clients import Clients
 from sayso.web.sealed import Sealed, make_tables
 from sayso.web.sessions import Sessions
@@ -53,6 +57,7 @@ class Desk:
         sign_ins: Sign-ins under way.
         answers: What was answered under an idempotency key.
         clients: Service clients.
+        writer: Who writes for members.
         is_demonstration: Whether the members are generated, and offered on the first page.
     """
 
@@ -62,6 +67,7 @@ class Desk:
     sign_ins: Sealed
     answers: Sealed
     clients: Clients
+    writer: Writer
     is_demonstration: bool = False
     _ended: threading.Event = field(default_factory=threading.Event, repr=False)
     _stirred: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -80,19 +86,23 @@ class Desk:
     @property
     def content(self) -> Path | None:
         """Where the content table stands; None for nowhere."""
-        return self._place(self.settings.content)
-
-    @property
-    def release(self) -> Path | None:
-        """Where the release stands that the assistant serves; None for nowhere."""
-        return self._place(self.settings.release)
-
-    def _place(self, name: str) -> Path | None:
+        name = self.settings.content
         return self.workspace.path / name if name else None
 
     def explain(self, member: str, purpose: str = DEFAULT_PURPOSE) -> Explanation:
         """Return the member's part of the decision, as of now."""
         return self.workspace.decide(member, purpose=purpose)
+
+    def member_facts(self, member: str, purpose: str = DEFAULT_PURPOSE) -> MemberFacts:
+        """Return the facts about a member that a decision depends on, as of now."""
+        workspace = self.workspace
+        size = workspace.ledger.size()
+        at = workspace.clock()
+        standing, notices = standing_of_one(
+            workspace.ledger, member, purpose, microseconds(at), size, None
+        )
+        current = in_force(workspace.rules(size).book, purpose, at)
+        return member_facts(standing, notices, current)
 
     def decide(
         self, member: str | int, record: RecordFacts | None, *, purpose: str,
@@ -132,6 +142,7 @@ class Desk:
 
     def start(self) -> None:
         """Begin to bring entries into the log."""
+        self.workspace.committer = Committer(self.workspace.ledger)
         self._logging = threading.Thread(target=self._integrate, name="sayso-log", daemon=True)
         self._logging.start()
         self._telling = threading.Thread(target=self._tell, name="sayso-webhooks", daemon=True)
@@ -144,6 +155,7 @@ class Desk:
         for thread in (self._logging, self._telling):
             if thread is not None:
                 thread.join()
+        self.writer.close()
         self.workspace.close()
 
     def _tell(self) -> None:
@@ -181,15 +193,23 @@ def open_desk(path: Path, clock: Clock = system_clock, *, is_demonstration: bool
     """
     settings = load_settings(path).web
     workspace = open_workspace(path, clock)
-    ledger = workspace.ledger
     try:
-        make_tables(ledger)
+        return desk_over(workspace, settings, is_demonstration=is_demonstration)
     except BaseException:
         workspace.close()
         raise
+
+
+def desk_over(
+    workspace: Workspace, settings: WebSettings, *, is_demonstration: bool = False
+) -> Desk:
+    """Return the desk of an open workspace, which it closes; makes the service's tables."""
+    ledger = workspace.ledger
+    make_tables(ledger)
+    release = workspace.path / settings.release if settings.release else None
     return Desk(
         workspace, settings, Sessions(Sealed(ledger, "session")), Sealed(ledger, "sign-in"),
-        Sealed(ledger, "answer"), Clients(ledger), is_demonstration,
+        Sealed(ledger, "answer"), Clients(ledger), Writer(workspace, release), is_demonstration,
     )  # fmt: skip
 
 

@@ -20,16 +20,24 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sayso.demo import NOTICE_AT, generate
+from sayso.demo import NOTICE_AT, WEIGHTS, generate
 from sayso.errors import ConflictError, UnavailableError
 from sayso.model import DEFAULT_PURPOSE
 from sayso.opening import init_workspace
+from sayso.training import Order, Recipe, release, train
+from sayso.training.environment import need_torch
 from sayso.web.desk import system_clock
 from sayso.web.people import PEOPLE
+from sayso.web.sealed import new_secret
+from sayso.workspace import Workspace
 
 MARK = ".sayso-demonstration"
+SECRET_FILE = "keys/client.secret"  # noqa: S105  where it stands
 TOWN = 400
 PROVIDER_SECONDS = 20.0
+# What the small model learns from, which takes some seconds.
+TAUGHT = frozenset({"HK", "DE", "US"})
+RECIPE = Recipe(shards=2, epochs=2, batch_blocks=1, learning_rate="0.003")
 MEMBERS = {
     "wing": ("HK", "1991-04-02"),
     "jonas": ("DE", "1984-11-23"),
@@ -75,18 +83,28 @@ def make_demonstration(
         for kind in ("members", "choices", "notices"):
             workspace.ingest(kind, folder / "input" / f"{kind}.parquet")
         say("  building a training set ...")
-        workspace.build(made.content, folder / "first")
+        first = workspace.build(made.content, folder / "first").path
+        release = _teach(workspace, first, folder, say)
         workspace.integrate()
     finally:
         workspace.close()
-    _set(place, address=address, issuer=issuer, content=str(made.content.resolve()))
+    # The provider takes any; a platform's own is made there.
+    (place / SECRET_FILE).write_text(f"{new_secret()}\n")
+    _set(
+        place,
+        address=address,
+        issuer=issuer,
+        content=str(made.content.resolve()),
+        client_secret_file=SECRET_FILE,
+        release=str(release.resolve()) if release else "",
+    )
     (folder / MARK).write_text("made by 'sayso serve --demonstration'; delete it to begin again\n")
     return place
 
 
 def _add_people(members: Path, notices: Path, content: Path) -> None:
     """Add the people of the first page to the files of the town."""
-    rows = [
+    rows: list[dict[str, object]] = [
         {"member_id": who, "country": country, "birth_date": born, "status": None}
         for who, (country, born) in MEMBERS.items()
     ]
@@ -115,6 +133,22 @@ def _add_people(members: Path, notices: Path, content: Path) -> None:
     )  # fmt: skip
 
 
+def _teach(
+    workspace: Workspace, snapshot: Path, folder: Path, say: Callable[[str], None]
+) -> Path | None:
+    """Teach a small model by shard, and release it; nothing where PyTorch is missing."""
+    try:
+        need_torch()
+    except UnavailableError:
+        say("  without PyTorch there is no model and no assistant; install 'sayso[train]' for one")
+        return None
+    say("  teaching a small model, once; half a minute ...")
+    run = train(
+        workspace, Order(snapshot, folder / "run", RECIPE, without=frozenset(WEIGHTS) - TAUGHT)
+    ).path
+    return release(workspace, run, folder / "releases").path
+
+
 def _append(path: Path, rows: list[dict[str, object]]) -> None:
     table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, pa.Table.from_pylist(rows, table.schema)]), path)
@@ -125,9 +159,8 @@ def _set(place: Path, **values: str) -> None:
     config = place / "sayso.toml"
     head, _, web = config.read_text("utf-8").partition("[web]\n")
     for name, value in values.items():
-        web = re.sub(
-            rf"(?m)^{name} = .*$", lambda _, n=name, v=value: f"{n} = {json.dumps(v)}", web, count=1
-        )
+        line = f"{name} = {json.dumps(value)}".replace("\\", r"\\")
+        web = re.sub(rf"(?m)^{name} = .*$", line, web, count=1)
     config.write_text(f"{head}[web]\n{web}", "utf-8")
 
 

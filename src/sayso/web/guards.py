@@ -6,13 +6,19 @@ that is not ours is refused. Holds no route.
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sayso.web.problems import problem_body
 
+LOG = logging.getLogger("sayso.web")
 # A page's form; what bulk routes take is written beside them.
 PAGE_BYTES = 256 * 1024
 # For a whole body, however small its pieces. A file of members takes its time.
@@ -62,6 +68,44 @@ class Headers:
         await self._app(scope, receive, with_headers)
 
 
+class Faults:
+    """Answers for an error that nobody foresaw, and logs where it was, never what it said.
+
+    Whoever runs the application would log its message, which may quote a member.
+
+    Args:
+        app: What answers.
+        tell: Makes the answer.
+    """
+
+    def __init__(self, app: ASGIApp, *, tell: Callable[[Request], Response]) -> None:
+        self._app = app
+        self._tell = tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:  # noqa: BLE001  whatever it is, its words go nowhere
+            frames = traceback.extract_tb(error.__traceback__)[-8:]
+            where = " < ".join(
+                f"{PurePath(one.filename).name}:{one.lineno} {one.name}" for one in reversed(frames)
+            )
+            route = getattr(scope.get("route"), "path", "no route")
+            LOG.error(  # noqa: TRY400  the traceback would quote the error
+                "%s at %s %s: %s", type(error).__name__, scope.get("method"), route, where
+            )
+            if scope["type"] == "http" and not begun:
+                await self._tell(Request(scope))(scope, receive, send)
+
+
 class _RefusedBodyError(Exception):
     def __init__(self, status: int, title: str) -> None:
         self.status, self.title = status, title
@@ -87,42 +131,51 @@ class Bodies:
         most = self._large.get(scope["path"], PAGE_BYTES)
         seconds = BULK_SECONDS if most > PAGE_BYTES else BODY_SECONDS
         begun, read, ended = False, 0, False
+        refused: _RefusedBodyError | None = None
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
 
         async def counted() -> Message:
-            nonlocal read, ended
+            nonlocal read, ended, refused
             if ended:  # after the body only a hang-up comes, whenever it comes
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, until - loop.time()))
             except TimeoutError:
-                raise _RefusedBodyError(408, "the body came too slowly") from None
+                refused = _RefusedBodyError(408, "the body came too slowly")
+                raise refused from None
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
                 ended = not message.get("more_body", False)
                 if read > most:
-                    raise _RefusedBodyError(413, f"the body is larger than {most} bytes")
+                    refused = _too_large(most)
+                    raise refused
             return message
 
         async def noted(message: Message) -> None:
             nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
+            if refused is not None and not begun:
+                return  # whatever was made of the refusal, it is told below
+            begun = True
             await send(message)
 
         try:
             _need_small(scope, most)
             await self._app(scope, counted, noted)
-        except _RefusedBodyError as refused:
-            if begun:
-                raise
-            await _refuse(noted, refused)
+        except _RefusedBodyError as error:
+            refused = error
+        if refused is not None and not begun:
+            await _refuse(send, refused)
 
 
 def _need_small(scope: Scope, most: int) -> None:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > most:
-            raise _RefusedBodyError(413, f"the body is larger than {most} bytes")
+            raise _too_large(most)
+
+
+def _too_large(most: int) -> _RefusedBodyError:
+    return _RefusedBodyError(413, f"the body is larger than {most} bytes")
 
 
 async def _refuse(send: Send, refused: _RefusedBodyError) -> None:

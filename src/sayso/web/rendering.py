@@ -15,18 +15,20 @@ from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from sayso.model import Dated, Exactness
+from sayso.model import Country, Dated, Exactness
 from sayso.rulebook.civil import COUNTRY_NAMES
 from sayso.web.access import Role
-from sayso.web.languages import COOKIE, LANGUAGES, language_of, translations
+from sayso.web.languages import COOKIE, ENGLISH, LANGUAGES, language_of, translations
 from sayso.web.request import caller_of, desk_of, session_of
 
 YEAR_SECONDS = 365 * 86_400
+# Dates are written day first.
+_LOCALES = {"en": "en_GB"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def environment(language: str) -> Environment:
 
 def written_instant(at: datetime, locale: str) -> str:
     """Return an instant as a person reads it, in UTC."""
-    return f"{format_datetime(at, 'd MMMM y, HH:mm:ss', locale=locale)} UTC"
+    day = format_date(at.date(), "long", locale=_LOCALES.get(locale, locale))
+    return f"{day}, {at:%H:%M:%S} UTC"
 
 
 def written_bound(bound: Dated | None, locale: str) -> str:
@@ -131,7 +134,7 @@ def written_bound(bound: Dated | None, locale: str) -> str:
     if isinstance(bound.value, datetime):
         told = written_instant(bound.value, locale)
     else:
-        told = format_date(bound.value, "d MMMM y", locale=locale)
+        told = format_date(bound.value, "long", locale=_LOCALES.get(locale, locale))
     texts = translations(locale.replace("_", "-"))
     if bound.exactness is Exactness.BY:
         return texts.gettext("by %(day)s, perhaps earlier") % {"day": told}
@@ -149,6 +152,7 @@ def written_country(locale: str) -> Any:
     def name(code: str | None) -> str:
         if code is None:
             return translations(locale.replace("_", "-")).gettext("an unknown country")
-        return str(names.get(code) or COUNTRY_NAMES.get(code, code))  # type: ignore[call-overload]
+        own = COUNTRY_NAMES.get(Country(code), code)
+        return own if locale == ENGLISH else str(names.get(code) or own)
 
     return name

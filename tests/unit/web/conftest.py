@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.web.house import House, made_house
 from tests.unit.web.service import Moment, Service, open_test_desk, serving
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A platform with members, seen through browsers."""
+    with made_house(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

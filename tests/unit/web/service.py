@@ -15,10 +15,9 @@ from sayso.opening import init_workspace
 from sayso.settings import WebSettings
 from sayso.web.access import Caller, Role, Scope
 from sayso.web.app import app_for
-from sayso.web.clients import Clients, token
-from sayso.web.desk import Desk
-from sayso.web.sealed import Sealed, make_tables
-from sayso.web.sessions import COOKIE, CSRF_HEADER, Sessions
+from sayso.web.clients import token
+from sayso.web.desk import Desk, desk_over
+from sayso.web.sessions import COOKIE, CSRF_HEADER
 from tests.town import AT, member_row, write_jsonl
 
 API = "/api/v1"
@@ -43,15 +42,10 @@ class Moment:
 def open_test_desk(folder: Path, clock: Moment, url: str = "sqlite:///ledger.db") -> Desk:
     """Return a desk over a new workspace with four members."""
     workspace = init_workspace(folder, clock, template="linkedin-2024", url=url)
-    make_tables(workspace.ledger)
     members = [member_row(name, country) for name, country in
                (("maya", "US"), ("wing", "HK"), ("jonas", "DE"), ("bruno", "BR"))]  # fmt: skip
     workspace.ingest("members", write_jsonl(folder.parent / "members.jsonl", members))
-    ledger = workspace.ledger
-    return Desk(
-        workspace, WebSettings(), Sessions(Sealed(ledger, "session")), Sealed(ledger, "sign-in"),
-        Sealed(ledger, "answer"), Clients(ledger),
-    )  # fmt: skip
+    return desk_over(workspace, WebSettings())
 
 
 @dataclass

@@ -2,6 +2,24 @@
 
 from fastapi import APIRouter
 
-from sayso.web.pages import receipts, setting, start
+from sayso.web.pages import (
+    assistant,
+    console,
+    objection,
+    public,
+    receipts,
+    records,
+    setting,
+    start,
+)
 
-routers: tuple[APIRouter, ...] = (start.router, setting.router, receipts.router)
+routers: tuple[APIRouter, ...] = (
+    start.router,
+    setting.router,
+    receipts.router,
+    records.router,
+    objection.router,
+    assistant.router,
+    console.router,
+    public.router,
+)

@@ -147,7 +147,7 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
         effective_at=datetime.fromisoformat(event["effective_at"]),
         recorded_at=datetime.fromisoformat(event["recorded_at"]),
         local=tuple(
-            (clock["zone"], clock["time"].replace("T", " "))
+            (clock["zone"], _clock(clock["time"]))
             for clock in event["local"]["effective_at"]
         ),
         channel=event["channel"] or "",
@@ -164,6 +164,11 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
         is_new=bool(saved),
     )  # fmt: skip
     return render(request, "receipt.html", page)
+
+
+def _clock(time: str) -> str:
+    """Return a local time to the second, as a person reads it."""
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M:%S}"
 
 
 def receipt_path(desk: Desk, who: str, index: int) -> str:
