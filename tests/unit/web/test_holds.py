@@ -37,14 +37,14 @@ def test_one_person_places_and_everything_there_stops(either: Service) -> None:
 
 def test_two_people_lift(either: Service) -> None:
     name = place(either)
-    officer = either.person(Role.OFFICER, subject="ines")
+    officer = either.person(Role.OFFICER, subject="mira")
     approval = lift(either, name, officer)
     approver = either.person(Role.APPROVER, subject="tom")
 
     done = either.ask("POST", approval, approver)
 
     assert done.status_code == 200
-    assert (done.json()["asked_by"], done.json()["approved_by"]) == ("ines", "tom")
+    assert (done.json()["asked_by"], done.json()["approved_by"]) == ("mira", "tom")
     [hold] = [
         one for one in either.ask("GET", "/holds", officer).json()["holds"] if one["id"] == name
     ]
@@ -54,9 +54,9 @@ def test_two_people_lift(either: Service) -> None:
 
 def test_nobody_lifts_alone(service: Service) -> None:
     name = place(service)
-    both = service.person(Role.OFFICER, Role.APPROVER, Role.ADMIN, subject="ines")
+    both = service.person(Role.OFFICER, Role.APPROVER, Role.ADMIN, subject="mira")
     approval = lift(service, name, both)
-    again = service.person(Role.ADMIN, subject="ines")  # the same person, signed in elsewhere
+    again = service.person(Role.ADMIN, subject="mira")  # the same person, signed in elsewhere
 
     assert service.ask("POST", approval, both).status_code == 403
     assert service.ask("POST", approval, again).status_code == 403
@@ -78,7 +78,7 @@ def test_no_client_lifts(service: Service, scope: Scope) -> None:
 @pytest.mark.parametrize("position", ["none", "asked", "no-objection"])
 def test_an_ordered_hold_lifts_only_with_approval(service: Service, position: str) -> None:
     name = place(service, ordered_by="the authority")
-    officer = service.person(Role.OFFICER, subject="ines")
+    officer = service.person(Role.OFFICER, subject="mira")
 
     asked = service.ask(
         "POST", f"/holds/{name}/lift-requests", officer, json={**LIFT, "position": position}
@@ -92,7 +92,7 @@ def test_an_ordered_hold_lifts_only_with_approval(service: Service, position: st
 
 def test_a_request_of_another_hold_is_not_found(service: Service) -> None:
     one, other = place(service), place(service, scope="BR")
-    approval = lift(service, one, service.person(Role.OFFICER, subject="ines"))
+    approval = lift(service, one, service.person(Role.OFFICER, subject="mira"))
 
     answer = service.ask(
         "POST", approval.replace(one, other), service.person(Role.APPROVER, subject="tom")
@@ -105,7 +105,7 @@ def test_a_lift_that_failed_can_be_approved_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = place(service)
-    approval = lift(service, name, service.person(Role.OFFICER, subject="ines"))
+    approval = lift(service, name, service.person(Role.OFFICER, subject="mira"))
     tom = service.person(Role.APPROVER, subject="tom")
 
     def fail(*_args: object, **_more: object) -> None:
