@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from sayso.web.access import Role, Scope, access_of
 from sayso.web.app import need_access, routes_of
-from tests.unit.web.service import Headers, Service
+from tests.unit.web.asking import Headers, Service
 
 # Values that fit the templates; what is asked for need not be there.
 FILLED = {

@@ -9,7 +9,7 @@ from sayso.web.access import Role, Scope
 from sayso.web.api.repeating import PENDING_US
 from sayso.web.sealed import Sealed
 from tests.town import choice_row
-from tests.unit.web.service import Service
+from tests.unit.web.asking import Service
 
 KEY = {"idempotency-key": "a-key-that-nobody-guesses"}
 

@@ -20,7 +20,7 @@ from tests.town import (
     write_content,
     write_jsonl,
 )
-from tests.unit.web.service import Service
+from tests.unit.web.asking import Service
 
 ADMITTED = {
     "record_id": "r1", "category": "post", "visibility": "public", "authorship": "own",

@@ -14,7 +14,7 @@ from sayso.web.access import Role, Scope
 from sayso.web.api.document import document_of
 from sayso.web.app import routes_of
 from sayso.web.problems import names
-from tests.unit.web.service import Headers, Service
+from tests.unit.web.asking import Headers, Service
 
 API_PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 

@@ -3,7 +3,7 @@ import pytest
 from sayso.errors import UnavailableError
 from sayso.web.access import Role, Scope
 from sayso.workspace import Workspace
-from tests.unit.web.service import Headers, Service
+from tests.unit.web.asking import Headers, Service
 
 PLACED = {"scope": "US", "from": "2026-01-01", "placed_by": "the platform", "source": "a letter"}
 LIFT = {"from": "2026-01-16", "source": "their answer", "position": "approved"}

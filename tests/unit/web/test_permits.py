@@ -9,7 +9,7 @@ from sayso.snapshot.request import Built
 from sayso.web.access import Role, Scope
 from sayso.web.api.permits import LAPSE_US
 from tests.town import record_row, write_content
-from tests.unit.web.service import Headers, Service
+from tests.unit.web.asking import Headers, Service
 
 HOLD = {"scope": "US", "from": "2026-01-01", "placed_by": "the platform"}
 

@@ -1,5 +1,5 @@
 from sayso.web.access import Role, Scope
-from tests.unit.web.service import Service
+from tests.unit.web.asking import Service
 
 COMMENT = "# a remark\n"
 

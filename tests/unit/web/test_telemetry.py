@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from sayso.web.access import Role, Scope
 from sayso.web.telemetry import Watch, make_tracer
-from tests.unit.web.service import Service
+from tests.unit.web.asking import Service
 
 MEMBER, WORDS = "member-zq-4711", "zq-words"
 

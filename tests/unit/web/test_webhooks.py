@@ -17,7 +17,7 @@ from sayso.web.access import Scope
 from sayso.web.outward import Answer, check_url, is_public, resolve, send
 from sayso.web.webhooks import WAITS, Deliverer, Event, Hooks, found_in
 from tests.town import choice_row, write_jsonl
-from tests.unit.web.service import Service
+from tests.unit.web.asking import Service
 
 NONE: frozenset[str] = frozenset()
 URL = "https://receiver.example/hook"
