@@ -165,8 +165,22 @@ async def file_of(request: Request) -> AsyncIterator[Path]:
 
 
 def _as_parquet(path: Path) -> Path:
+    """Write an Arrow stream as Parquet beside it, batch by batch.
+
+    Raises:
+        InputError: It is none.
+    """
     made = path.with_suffix(".parquet")
-    pq.write_table(read_arrow(path.read_bytes()), made)
+    try:
+        with (
+            pa.ipc.open_stream(pa.memory_map(str(path))) as reader,
+            pq.ParquetWriter(made, reader.schema) as writer,
+        ):
+            for batch in reader:
+                batch.validate(full=True)  # offsets are the sender's
+                writer.write_batch(batch)
+    except (pa.ArrowException, OSError, ValueError):
+        raise InputError("the body is no Arrow stream", hint=f"send {ARROW}") from None
     return made
 
 

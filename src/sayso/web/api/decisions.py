@@ -11,6 +11,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import duckdb
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, RootModel
@@ -228,7 +229,13 @@ def _decide_many(
     content = read_arrow(body) if kind == ARROW else _table(parse(list[BatchRow], body))
     if content.num_rows > BATCH_ROWS:
         raise InputError(f"more than {BATCH_ROWS} records", hint="send them in parts")
-    decided = desk.decide_many(content, purpose=purpose, at=_instant(at), known=known)
+    try:
+        decided = desk.decide_many(content, purpose=purpose, at=_instant(at), known=known)
+    except (pa.ArrowException, duckdb.Error, ValueError, TypeError):
+        # Columns of a form that nothing here reads; what they hold is quoted nowhere.
+        raise InputError(
+            "the table is no content", hint="give ids as text or integers, times as timestamps"
+        ) from None
     found, when, size = decided.decisions, decided.at, decided.known
     if kind == ARROW:
         return Response(_arrow(found, purpose, when, size), media_type=ARROW)
