@@ -181,7 +181,7 @@ def test_rows_are_found_by_the_bytes_of_the_id() -> None:
     assert len(index.merged(index)) == 2 * len(ids)
     assert index.merged(index).rows("aa") == 2 * index.rows("aa")
     empty = ByMember(
-        pa.table({"member_id": pa.array([], pa.string()), "n": pa.array([], pa.int8())})
+        pa.table({"member_id": pa.array([], pa.string()), "place": pa.array([], pa.int64())})
     )
     assert empty.rows("a") == []
     assert empty.merged(index).rows("a") == index.rows("a")
