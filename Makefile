@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 T ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test cover check fix bench soak lock verifier clean
+.PHONY: help dev demo serve test cover check fix bench soak lock verifier clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -21,8 +21,11 @@ dev: $(STAMP)  ## build .venv; .venv/bin/sayso is the command
 demo: $(STAMP)  ## the whole story on generated members, under two minutes
 	$(BIN)/sayso demo
 
+serve: $(STAMP)  ## pages and API on http://127.0.0.1:8000, with invented members to sign in as
+	$(BIN)/sayso serve --demonstration
+
 test: $(STAMP)  ## all tests but the soak (T=path for some)
-	$(BIN)/python -m pytest $(T) -m "not soak"
+	$(BIN)/python -m pytest $(T) -m "not soak" -n logical --dist loadfile
 
 cover: $(STAMP)  ## the same with coverage, which takes three times as long
 	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-report=term:skip-covered --cov-fail-under=90
@@ -51,4 +54,4 @@ verifier: $(STAMP)  ## sayso-verify.pyz, which needs Python and cryptography alo
 	$(BIN)/sayso verify --write-verifier sayso-verify.pyz
 
 clean:  ## remove what the targets made
-	rm -rf .venv demo-out bench-out soak-out build dist
+	rm -rf .venv demo-out serve-out bench-out soak-out build dist

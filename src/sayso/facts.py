@@ -5,6 +5,7 @@ Promises: read for one member alone, and folded by the definition
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,67 @@ def find_record(content: Path, who: str, record_id: str) -> RecordFacts:
             f"the content has no record '{record_id}' of this member", hint="check both ids"
         )
     return record_facts(mine[0], is_single=len(rows) == 1)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRecord:
+    """One record of a member, with what it says.
+
+    Attributes:
+        written_at: As the content says; None where it does not.
+    """
+
+    record_id: str
+    facts: RecordFacts
+    category: str
+    written_at: datetime | None
+    text: str = field(repr=False)
+
+
+def own_records_of(content: Path, who: str, *, limit: int, after: int = 0) -> list[OwnRecord]:
+    """Return records of one member, in the order of their ids; no row of anybody else.
+
+    Args:
+        content: A content table.
+        who: The member's id, canonical text.
+        limit: So many at most.
+        after: So many are passed over.
+
+    Raises:
+        InputError: The content cannot be read.
+    """
+    with connect() as duck, reading(content):
+        table = open_table(duck, content)
+        columns = content_columns(table, integer_ids=False)
+        mine = (
+            f"SELECT {columns}, {table.text('text')} AS own_text FROM {table.sql} "
+            f"WHERE {table.text('member_id')} = {quoted(who)}"
+        )
+        # An id that stands twice, whoever's the other one is, is nobody's.
+        rows = (
+            duck.sql(
+                "WITH mine AS (" + mine + "), times AS (SELECT record_id, count(*) AS times FROM "
+                f"(SELECT {columns} FROM {table.sql}) WHERE record_id IN (SELECT record_id FROM "
+                "mine) GROUP BY record_id) "
+                "SELECT m.* EXCLUDE (written_at, first_seen_at, deleted_at), "
+                "epoch_us(least(written_at, first_seen_at)) AS written_us, "
+                "epoch_us(deleted_at) AS deleted_us, t.times FROM mine m "
+                "LEFT JOIN times t USING (record_id) "
+                f"ORDER BY record_id::VARCHAR LIMIT {limit} OFFSET {after}"
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
+    return [
+        OwnRecord(
+            record_id=str(row["record_id"] or ""),
+            facts=(facts := record_facts(row, is_single=row["times"] == 1)),
+            category=str(row["category"] or ""),
+            written_at=facts.written_at,
+            text=row["own_text"] or "",
+        )
+        for row in rows
+    ]
 
 
 def record_facts(row: Mapping[str, Any], *, is_single: bool) -> RecordFacts:

@@ -108,6 +108,22 @@ def key_of(ledger: Ledger, who: str) -> bytes | None:
     return None if key is None else bytes(key)
 
 
+def receipt_id(ledger: Ledger, who: str, index: int) -> str:
+    """Return the id of the receipt of a member's entry; nobody guesses it without their key.
+
+    Raises:
+        InputError: The member was erased, or never stood in the ledger.
+    """
+    key = key_of(ledger, who)
+    if key is None:
+        raise InputError("the member was erased", hint="their choices are gone")
+    return _receipt_id(key, index)
+
+
+def _receipt_id(key: bytes, index: int) -> str:
+    return hashlib.sha256(key + encode(ID_LABEL, index)).hexdigest()[:32]
+
+
 def receipts_of(ledger: Ledger, trust: Trust, who: str) -> list[Envelope]:
     """Return the signed receipt of every choice of a member, proved where the log covers it.
 
@@ -139,7 +155,7 @@ def plain_receipt(ledger: Ledger, trust: Trust, who: str, said: Said) -> Receipt
     standing, _ = standing_of_one(ledger, who, said.purpose, said.recorded_us, said.index, None)
     made = receipt_of(
         ReceiptFacts(
-            receipt_id=hashlib.sha256(key + encode(ID_LABEL, said.index)).hexdigest()[:32],
+            receipt_id=_receipt_id(key, said.index),
             tag=hashlib.sha256(key + encode(TAG_LABEL)).digest(),
             member_id=who,
             country=_country(said.country or standing.country),

@@ -10,16 +10,21 @@ Example:
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sayso.errors import InputError
 from sayso.retention import DEFAULTS, Retention, parse_retention
 
 CONFIG_NAME = "sayso.toml"
+# Many times what a workspace has to say; a dotted key costs the square of its length to read.
+MAX_CONFIG_BYTES = 16_384
 # Keys of [assistant]: those that a remote model needs, and the others.
 _NEEDED = ("url", "model", "recipient")
 _ASSISTANT = (*_NEEDED, "api_version", "key_file")
+# Hosts of this machine, to which a browser gives cookies that only encryption may carry.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CONFIG = """# A workspace of Sayso. The design's words are in docs/glossary.md.
 
 [database]
@@ -38,6 +43,22 @@ model = ""
 recipient = ""
 api_version = ""
 key_file = ""
+
+[web]
+# The service, 'sayso serve'. The address is what members type: https, or this machine alone.
+address = "http://127.0.0.1:8000"
+# Who says who somebody is: an OpenID Connect provider, and our name and secret there.
+issuer = ""
+client_id = "sayso"
+client_secret_file = ""
+# Claims that name a member by the platform's own id, and the roles of staff.
+member_claim = "member_id"
+roles_claim = "roles"
+# What members wrote, and the release that the assistant serves; empty for none.
+content = ""
+release = ""
+# Hosts inside your own network that webhooks may go to, with spaces between; empty for none.
+webhook_hosts = ""
 
 [retention]
 # How long what no longer decides anything is kept ("730 days" or "forever"), and why.
@@ -66,6 +87,43 @@ class RemoteModel:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The service, as `[web]` says it.
+
+    Attributes:
+        address: What members type, without a path.
+        issuer: Of the OpenID Connect provider; empty for none, and then nobody signs in.
+        client_id: Our name there.
+        client_secret_file: Where our secret stands, as it was written; empty for none.
+        member_claim: The claim that holds a member's id.
+        roles_claim: The claim that lists the roles of staff.
+        content: Where the content table stands, as it was written; empty for none.
+        release: The release that the assistant serves, as it was written; empty for none.
+        webhook_hosts: Hosts inside our own network that webhooks may go to, with spaces between.
+    """
+
+    address: str = "http://127.0.0.1:8000"
+    issuer: str = ""
+    client_id: str = "sayso"
+    client_secret_file: str = ""
+    member_claim: str = "member_id"
+    roles_claim: str = "roles"
+    content: str = ""
+    release: str = ""
+    webhook_hosts: str = ""
+
+    @property
+    def webhook_hosts_allowed(self) -> frozenset[str]:
+        """Hosts inside our own network that webhooks may go to."""
+        return frozenset(self.webhook_hosts.lower().split())
+
+    @property
+    def host(self) -> str:
+        """The host of the address, without a port."""
+        return urlsplit(self.address).hostname or ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a workspace is told.
 
@@ -74,12 +132,14 @@ class Settings:
         log_origin: Names the log in checkpoints.
         retention: How long each kind of data is kept.
         assistant: The assistant's remote model; None for none.
+        web: The service.
     """
 
     database_url: str
     log_origin: str
     retention: Retention
     assistant: RemoteModel | None = None
+    web: WebSettings = WebSettings()
 
 
 def settings_text(url: str, origin: str) -> str:
@@ -103,15 +163,50 @@ def load_settings(path: Path) -> Settings:
             f"no workspace in '{path}'",
             hint="run 'sayso init DIR', or name one with --workspace or SAYSO_WORKSPACE",
         )
+    if config.stat().st_size > MAX_CONFIG_BYTES:
+        raise InputError(f"'{config}' is longer than {MAX_CONFIG_BYTES:,} bytes", hint="shorten it")
     try:
         told = tomllib.loads(config.read_text(encoding="utf-8"))
         url, origin = str(told["database"]["url"]), str(told["log"]["origin"])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"'{config}' cannot be read", hint="give [database] a url and [log] an origin"
         ) from None
     retention = parse_retention(told.get("retention", {}))
-    return Settings(url, origin, retention, parse_assistant(told.get("assistant", {})))
+    return Settings(
+        url, origin, retention, parse_assistant(told.get("assistant", {})),
+        parse_web(told.get("web", {})),
+    )  # fmt: skip
+
+
+def parse_web(section: object) -> WebSettings:
+    """Return what `[web]` says.
+
+    Raises:
+        InputError: It says something else, or the address is none that is safe to sign in at.
+    """
+    names = tuple(one.name for one in fields(WebSettings))
+    if not isinstance(section, dict) or not set(section) <= set(names):
+        raise InputError("[web] of sayso.toml cannot be read", hint=f"use {', '.join(names)}")
+    if not all(isinstance(value, str) for value in section.values()):
+        raise InputError("[web] of sayso.toml holds something that is no text")
+    web = WebSettings(**section)
+    try:
+        parts = urlsplit(web.address)
+        is_whole = bool(parts.hostname) and not (parts.path or parts.query or parts.fragment)
+        _ = parts.port
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.scheme not in {"http", "https"}:
+        raise InputError(
+            f"[web] of sayso.toml has the address '{web.address}'",
+            hint="write a scheme and a host alone, such as https://privacy.example",
+        )
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise InputError(
+            f"members would sign in at '{web.address}' without encryption", hint="use https"
+        )
+    return web
 
 
 def parse_assistant(section: object) -> RemoteModel | None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 # What the process sees of our environment; no setting of the caller leaks in.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START")
@@ -58,11 +58,11 @@ def sayso(*arguments: str | Path, cwd: Path | None = None, **more: str) -> Done:
     return Done(found.returncode, found.stdout, found.stderr)
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, stderr: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start a command in a process group of its own, as a terminal does."""
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment(),
+        stdout=subprocess.PIPE, stderr=stderr, encoding="utf-8", env=environment(),
         start_new_session=True,
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ _SAID: Mapping[str, str] = {
     "deferred": "You closed the question without answering. That counts as no answer.",
     "unset": "You have said nothing.",
 }
-_MEANINGS: Mapping[str, str] = {
+MEANINGS: Mapping[str, str] = {
     CONSENT: "The platform asks for consent here, and you gave it.",
     WITHDRAWAL: "The platform asks for consent here, and you took it back.",
     REFUSAL: "The platform asks for consent here, and you did not give it.",
@@ -71,7 +71,7 @@ def render_text(receipt: Receipt) -> str:
 
 
 def _said(event: Mapping[str, Any], called: str) -> Iterator[str]:
-    yield from _filled(f"{_SAID[event['choice']]} {_MEANINGS[called]}")
+    yield from _filled(f"{_SAID[event['choice']]} {MEANINGS[called]}")
     yield ""
     if event["before"] is not None:
         yield from _field("before", event["before"])

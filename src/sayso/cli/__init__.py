@@ -27,6 +27,7 @@ from sayso.cli import (
     members,
     pack,
     rulebook,
+    serve,
     setup,
     snapshots,
     trace,
@@ -77,6 +78,7 @@ for _room in (
     pack,
     erasure,
     demo,
+    serve,
     verify,
 ):
     for _command in _room.COMMANDS:

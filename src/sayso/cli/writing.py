@@ -43,6 +43,7 @@ from sayso.writing import (
     records_of,
     stream,
 )
+from sayso.writing.configured import configured_remote, need_key, read_key
 
 KEY_VARIABLE = "SAYSO_ASSISTANT_KEY"
 ID_BYTES = 8
@@ -196,25 +197,12 @@ def _provider(workspace: Workspace, wish: Wish, configured: RemoteModel | None) 
             "nobody is named who would write",
             hint="add --release or --url, or fill [assistant] of sayso.toml",
         )
-    file = workspace.path / configured.key_file if configured.key_file else wish.key_file
-    where = Recipient(configured.recipient, configured.url)
-    return Remote(Endpoint(where, configured.model, configured.api_version, _key(file)))
+    return configured_remote(workspace.path, configured, _key(wish.key_file))
 
 
 def _key(file: Path | None) -> str:
-    """Return the key, from a file or from the environment; never from an argument.
-
-    Raises:
-        InputError: The file cannot be read, or holds what no header can.
-    """
-    try:
-        key = os.environ.get(KEY_VARIABLE, "") if file is None else file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"the key file '{file}' cannot be read", hint="check --key-file") from None
-    key = key.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise InputError("the key holds signs that no header can", hint="check the key")
-    return key
+    """Return the key, from a file or from the environment; never from an argument."""
+    return need_key(os.environ.get(KEY_VARIABLE, "") if file is None else read_key(file))
 
 
 def _accept(

@@ -1,4 +1,4 @@
-"""What members gave the assistant and what it gave back, until they delete it.
+"""What members gave the assistant and what it gave back, until they delete it; and their reasons.
 
 Promises: bytes stand encrypted, under a key that is derived from the member's own and from
 the id, so that deleting the member's key deletes them in every copy; a member reaches their
@@ -29,6 +29,8 @@ from sayso.ledger import schema
 from sayso.ledger.store import Ledger
 
 LABEL = "sayso/kept/v1"
+# What is kept: a use of the assistant, or why a member objects, which no model is shown.
+EXCHANGE, REASON = "exchange", "reason"
 KEY_BYTES = 32
 # Source: NIST SP 800-38D s8.2; random, and each key encrypts once.
 NONCE_BYTES = 12
@@ -52,7 +54,9 @@ class Kept:
     raw: bytes = field(repr=False)
 
 
-def keep(ledger: Ledger, member_id: str, kept_id: str, raw: bytes, kept_us: int) -> None:
+def keep(
+    ledger: Ledger, member_id: str, kept_id: str, raw: bytes, kept_us: int, kind: str = EXCHANGE
+) -> None:
     """Keep bytes for a member, durably.
 
     Raises:
@@ -68,27 +72,27 @@ def keep(ledger: Ledger, member_id: str, kept_id: str, raw: bytes, kept_us: int)
         sealed = _seal(ledger.keys.ensure(con, member_id), kept_id, raw)
         con.execute(
             sa.insert(schema.kept).values(
-                kept_id=kept_id, member_id=member_id, kept_us=kept_us, sealed=sealed
+                kept_id=kept_id, kind=kind, member_id=member_id, kept_us=kept_us, sealed=sealed
             )
         )
 
 
-def kept_of(ledger: Ledger, member_id: str) -> list[Kept]:
+def kept_of(ledger: Ledger, member_id: str, kind: str = EXCHANGE) -> list[Kept]:
     """Return what is kept for a member, oldest first; nothing for whoever was erased."""
-    return [one for _, one in _opened(ledger, member_id)]
+    return [one for _, one in _opened(ledger, member_id, kind)]
 
 
 def kept_of_all(ledger: Ledger) -> Iterator[tuple[str, Kept]]:
-    """Yield (member, what is kept) of everybody, in the order of the ids."""
-    yield from _opened(ledger, None)
+    """Yield (member, what is kept of the assistant) of everybody, in the order of the ids."""
+    yield from _opened(ledger, None, EXCHANGE)
 
 
-def _opened(ledger: Ledger, member_id: str | None) -> list[tuple[str, Kept]]:
+def _opened(ledger: Ledger, member_id: str | None, kind: str) -> list[tuple[str, Kept]]:
     kept, key = schema.kept.c, schema.member_key.c
     query = (
         sa.select(kept.member_id, kept.kept_id, kept.kept_us, kept.sealed, key.key)
         .join(schema.member_key, key.member_id == kept.member_id)
-        .where(kept.sealed.is_not(None))
+        .where(kept.sealed.is_not(None), kept.kind == kind)
         .order_by(kept.member_id, kept.kept_us, kept.kept_id)
     )
     if member_id is not None:
@@ -102,7 +106,11 @@ def _opened(ledger: Ledger, member_id: str | None) -> list[tuple[str, Kept]]:
 
 
 def delete_kept(
-    ledger: Ledger, member_id: str, ids: Collection[str] | None, deleted_us: int
+    ledger: Ledger,
+    member_id: str,
+    ids: Collection[str] | None,
+    deleted_us: int,
+    kind: str = EXCHANGE,
 ) -> tuple[str, ...]:
     """Delete what is kept for a member; return the ids that stood.
 
@@ -111,9 +119,10 @@ def delete_kept(
         member_id: Whose; nobody else's is deleted, whatever ids are given.
         ids: Which; None: all.
         deleted_us: When, microseconds since 1970.
+        kind: Of which kind.
     """
     column = schema.kept.c
-    chosen = sa.and_(column.member_id == member_id, column.sealed.is_not(None))
+    chosen = sa.and_(column.member_id == member_id, column.sealed.is_not(None), column.kind == kind)
     if ids is not None:
         chosen = sa.and_(chosen, column.kept_id.in_(sorted(ids)))
     with ledger.writing() as con:

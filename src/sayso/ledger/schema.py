@@ -8,7 +8,8 @@ version of a table: what is not published with its entry. `member_key` has one r
 member. `erased` has one row per erased member: a keyed tag, never an id. `erasure_work` has
 one row per erasure that is not finished. `snapshot` has one row per folder in which a
 snapshot was made, or is being made. `checkpoint` has one row: the last one that was signed.
-`kept` has one row per thing that a member gave the assistant, encrypted until it is deleted.
+`kept` has one row per thing that a member gave to the assistant, or to an officer as a reason,
+encrypted until it is deleted.
 """
 
 from collections.abc import Callable
@@ -135,6 +136,8 @@ kept = sa.Table(
     "sayso_kept",
     metadata,
     sa.Column("kept_id", sa.Text, primary_key=True),
+    # What it is: an exchange with the assistant, or the reason of an objection.
+    sa.Column("kind", sa.Text, nullable=False),
     sa.Column("member_id", sa.Text, nullable=False, index=True),
     sa.Column("kept_us", sa.BigInteger, nullable=False),
     # Null once it is deleted.

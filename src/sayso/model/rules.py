@@ -156,12 +156,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One version of the text shown beside a setting."""
+    """One version of the text shown beside a setting, in one language.
+
+    Attributes:
+        language: Tag of BCP 47, such as `en` or `zh-Hant`.
+    """
 
     version: str
     begins: Dated
     label: str
     text: str
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,7 +292,9 @@ def _purpose(sheet: Sheet, doc: PurposeDoc) -> Purpose:
         title=doc.title,
         recipients=doc.recipients,
         sharing=doc.sharing,
-        wordings=tuple(Wording(w.version, w.begins, w.label, w.text) for w in doc.wordings),
+        wordings=tuple(
+            Wording(w.version, w.begins, w.label, w.text, w.language) for w in doc.wordings
+        ),
         sources=_cited(doc.source, _declared(doc.sources)),
         place=Place(sheet.file, sheet.lines[()]),
         how_to_change=doc.how_to_change,

@@ -202,6 +202,13 @@ def _source_name(value: str) -> str:
     return _id(value)
 
 
+def _language(value: str) -> str:
+    """A tag such as `en` or `zh-Hant`. Source: BCP 47, language with script or region."""
+    if not re.fullmatch("[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?", value):
+        _refuse(f"{told(value)} is no tag of a language", "write en or zh-Hant")
+    return value
+
+
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     for place, value in enumerate(values):
         if value in values[:place]:
@@ -220,6 +227,7 @@ Beginning = Annotated[Dated | None, PlainValidator(read_beginning)]
 HoldBeginning = Annotated[Dated | None, PlainValidator(read_hold_beginning)]
 Cited = Annotated[str | Source, PlainValidator(_read_cited)]
 Text = Annotated[str, Strict(), AfterValidator(_text)]
+Language = Annotated[str, Strict(), AfterValidator(_language)]
 Address = Annotated[str, Strict(), AfterValidator(_address)]
 Country = Annotated[str, Strict(), AfterValidator(_country)]
 PurposeName = Annotated[str, Strict(), AfterValidator(_purpose_name)]
@@ -304,6 +312,7 @@ class WordingDoc(Document):
 
     version: Text
     begins: Bound = Field(alias="from")
+    language: Language = "en"
     label: Text
     text: Text
 

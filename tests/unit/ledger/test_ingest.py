@@ -246,6 +246,13 @@ def test_csv_jsonl_and_parquet_say_the_same(folder: Path) -> None:
         found.append(facts(ledger))
         ledger.close()
     assert found[0] == found[1] == found[2]
+    for kind in ("csv", "jsonl"):  # as Windows saves it
+        marked = folder.parent / f"marked.{kind}"
+        marked.write_bytes(b"\xef\xbb\xbf" + (folder.parent / f"c.{kind}").read_bytes())
+        ledger = open_ledger(f"sqlite:///{folder / 'marked'}-{kind}.db", folder)
+        ingest_choices(ledger, marked, START_US, threads=2)
+        assert facts(ledger) == found[0]
+        ledger.close()
     zipped = folder.parent / "z.csv.gz"
     zipped.write_bytes(gzip.compress((folder.parent / "c.csv").read_bytes()))
     ledger = open_ledger(f"sqlite:///{folder / 'zipped'}.db", folder)

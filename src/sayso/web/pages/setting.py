@@ -1,0 +1,193 @@
+"""The setting: one question, its answer, and what the answer does.
+
+Promises: only a stored answer is preselected; on and off take the same steps; nothing is
+recorded but by Save; what is in force for this member today stands below, with its source. A
+browser that sends Global Privacy Control says off for what is shared outside, once, and on
+for nothing.
+
+Source: EDPB Guidelines 03/2022, section 3; GDPR article 21(4).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from sayso.decision.explain import Explanation
+from sayso.errors import InputError
+from sayso.model import (
+    DEFAULT_PURPOSE,
+    EVERY_PURPOSE,
+    Choice,
+    Dated,
+    Purpose,
+    Wording,
+)
+from sayso.receipting import choices_of
+from sayso.web.access import Role, allow
+from sayso.web.desk import Desk
+from sayso.web.languages import language_of, translations
+from sayso.web.pages import law as laws
+from sayso.web.pages.receipts import receipt_path
+from sayso.web.rendering import Page, render
+from sayso.web.request import caller_of, desk_of
+
+PATH = "/settings/ai-training"
+CHANNEL, GPC_CHANNEL = "settings", "gpc"
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class Settings(Page):
+    """The list of settings; `answer` is the setting as it stands, translated."""
+
+    answer: str
+
+
+@dataclass(frozen=True)
+class Setting(Page):
+    """The one question.
+
+    Attributes:
+        answer: The setting as it stands, translated.
+        meaning: What that means, translated.
+        picked: The stored answer, or what was given with a fault: `on`, `off` or empty.
+        objects_to_all: Whether an objection to every training stands.
+        wording: Shown beside the question, from the rulebook.
+        law: What is in force for this member.
+        covers: What the rules admit: English words.
+        off_does: What off does, translated.
+        recipients: Who receives it.
+        sharing: Whether others outside do.
+        gpc: Whether the browser sends Global Privacy Control.
+        faults: Id of a field, and what is wrong.
+    """
+
+    above: ClassVar[Mapping[str, str]] = {"/settings": "Settings"}
+    answer: str
+    meaning: str
+    picked: str
+    objects_to_all: bool
+    wording: Wording
+    law: laws.Law
+    covers: tuple[tuple[str, tuple[str, ...]], ...]
+    off_does: str
+    recipients: tuple[str, ...]
+    sharing: bool
+    gpc: bool
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+@router.get("/settings")
+@allow(Role.MEMBER)
+def settings(request: Request) -> Response:
+    """Show the list of settings."""
+    found = desk_of(request).explain(caller_of(request).member_id)
+    answer, _ = laws.answer_of(found.choice, found.jurisdiction)
+    text = translations(language_of(request)).gettext(answer)
+    return render(request, "settings.html", Settings("Settings", text))
+
+
+@router.get(PATH)
+@allow(Role.MEMBER)
+def setting(request: Request) -> Response:
+    """Show the question, and what stands."""
+    desk, who = desk_of(request), caller_of(request).member_id
+    if request.headers.get("sec-gpc") == "1":
+        obey_gpc(desk, who)
+    return _page(request)
+
+
+@router.post(PATH)
+@allow(Role.MEMBER)
+def choose(
+    request: Request,
+    choice: Annotated[str, Form()] = "",
+    version: Annotated[str, Form()] = "",
+    every: Annotated[str, Form()] = "",
+) -> Response:
+    """Record an answer, and show its receipt."""
+    desk, who = desk_of(request), caller_of(request).member_id
+    gettext = translations(language_of(request)).gettext
+    if choice not in {"on", "off"}:
+        return _page(request, every=every, fault=gettext("Choose on or off"))
+    if every and choice == "on":
+        fault = gettext("Choose off, or do not object to every use")
+        return _page(request, picked=choice, every=every, fault=fault)
+    # Whoever saves once more what stands already has changed their mind in nothing.
+    if version not in {one.version for one in _purpose(desk).wordings}:
+        version = _wording(desk, request).version
+    purpose = EVERY_PURPOSE if every else DEFAULT_PURPOSE
+    made = desk.choose(
+        who, Choice(choice), purpose=purpose, channel=CHANNEL, setting_version=version
+    )
+    return RedirectResponse(f"{receipt_path(desk, who, made.index)}?saved=1", 303)
+
+
+def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "") -> Response:
+    desk, who = desk_of(request), caller_of(request).member_id
+    found = desk.explain(who)
+    texts = translations(language_of(request))
+    answer, meaning = laws.answer_of(found.choice, found.jurisdiction)
+    stored = str(found.choice) if found.choice in {Choice.ON, Choice.OFF} else ""
+    purpose = _purpose(desk)
+    page = Setting(
+        title="Data for Generative AI Improvement",
+        answer=texts.gettext(answer),
+        meaning=texts.gettext(meaning),
+        picked=picked if fault else stored,
+        objects_to_all=bool(every) if fault else objects_to_all(desk, who),
+        wording=_wording(desk, request),
+        law=laws.law_of(found),
+        covers=laws.covers_of(found.jurisdiction),
+        off_does=texts.gettext(laws.OFF_DOES[laws.withdrawal_of(found.jurisdiction)]),
+        recipients=purpose.recipients,
+        sharing=purpose.sharing,
+        gpc=request.headers.get("sec-gpc") == "1",
+        faults=(("choice", fault),) if fault else (),
+    )
+    return render(request, "setting.html", page, 422 if fault else 200)
+
+
+def _purpose(desk: Desk) -> Purpose:
+    found = desk.workspace.rules().book.purposes.get(DEFAULT_PURPOSE)
+    if found is None:
+        raise InputError("the rulebook has no such setting", hint="publish one")
+    return found
+
+
+def _wording(desk: Desk, request: Request) -> Wording:
+    today = Dated(desk.clock().date())
+    found = laws.wording_of(_purpose(desk), language_of(request), today)
+    if found is None:
+        raise InputError("the rulebook has no wording of this setting", hint="publish one")
+    return found
+
+
+def objects_to_all(desk: Desk, who: str) -> bool:
+    """Whether an objection to every training stands, which no later on took back here."""
+    said = choices_of(desk.workspace.ledger, who, desk.workspace.ledger.size())
+    to_all = [one.effective_us for one in said if one.purpose == EVERY_PURPOSE]
+    on = [
+        one.effective_us
+        for one in said
+        if one.purpose == DEFAULT_PURPOSE and one.choice is Choice.ON
+    ]
+    return bool(to_all) and (not on or max(to_all) >= max(on))
+
+
+def obey_gpc(desk: Desk, who: str) -> None:
+    """Record an off, once, for every purpose that shares outside and has none.
+
+    Never an on, and nothing for a purpose that does not share.
+    """
+    for name, purpose in desk.workspace.rules().book.purposes.items():
+        if not purpose.sharing:
+            continue
+        found: Explanation = desk.explain(who, name)
+        if found.choice is not Choice.OFF:
+            desk.choose(who, Choice.OFF, purpose=name, channel=GPC_CHANNEL, setting_version=None)

@@ -1,0 +1,65 @@
+"""What a request carries with it: the desk, the session, who is asking; and whether they may.
+
+Promises: `admit` stands before every route; it finds out who is asking, refuses whom the route
+does not name, and takes no change from a browser without its token.
+"""
+
+import secrets
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from sayso.errors import RefusedError
+from sayso.web.access import Caller, access_of
+from sayso.web.desk import Desk
+from sayso.web.problems import NotSignedInError
+from sayso.web.sessions import SAFE, Session, need_token
+
+
+def desk_of(request: Request) -> Desk:
+    """Return the worker's desk."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def session_of(request: Request) -> Session:
+    """Return the session of a request; nobody's where there is none."""
+    found = getattr(request.state, "session", None)
+    return found if isinstance(found, Session) else Session()
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who is asking."""
+    found = getattr(request.state, "caller", None)
+    return found if isinstance(found, Caller) else Caller()
+
+
+async def admit(request: Request) -> None:
+    """Refuse whoever the route does not name.
+
+    Raises:
+        NotSignedInError: Nobody is asking, and the route is not for anybody.
+        RefusedError: The route is not for them, or a change carries no token.
+    """
+    desk, access = desk_of(request), access_of(request.scope.get("endpoint"))
+    request.state.request_id = secrets.token_hex(8)
+    bearer = _bearer(request)
+    if bearer is not None:
+        # A client's token says all; a cookie beside it says nothing.
+        caller = await run_in_threadpool(desk.clients.caller_of, bearer, desk.now_us())
+        session = Session()
+    else:
+        session = await run_in_threadpool(desk.sessions.find, request, desk.now_us())
+        caller = session.caller
+    request.state.session, request.state.caller = session, caller
+    if not caller.may(access):
+        if not caller.is_known:
+            raise NotSignedInError("sign in first", hint="then come back to this page")
+        raise RefusedError("this is not for you", hint="ask whoever keeps the accounts")
+    if session.secret and request.method not in SAFE:
+        await need_token(request, session)
+
+
+def _bearer(request: Request) -> str | None:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None

@@ -1,0 +1,133 @@
+"""Serving: the processes that answer.
+
+Promises: each worker opens its own desk; a client that sends its request too slowly is hung up
+on, and so is one that opens a connection and says nothing; what is logged is routes and
+statuses, not addresses, queries or ids.
+
+Example:
+    >>> serve(Path("ws"), host="127.0.0.1", port=8000, workers=2)        # doctest: +SKIP
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sayso.settings import load_settings
+from sayso.web.app import make_app
+from sayso.web.desk import open_desk
+from sayso.web.telemetry import SHARED
+
+# For a request line and its headers, however small their pieces.
+HEAD_SECONDS = 10.0
+WORKSPACE, DEMONSTRATION = "SAYSO_WEB_WORKSPACE", "SAYSO_WEB_DEMONSTRATION"
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Waits `HEAD_SECONDS` for the head of a request, and hangs up."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece; the first of a further request begins to wait again."""
+        if self._head_timer is None and self._is_idle():
+            self._wait()
+        super().data_received(data)
+        if not self._is_idle():
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _wait(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._hang_up)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _hang_up(self) -> None:
+        self._head_timer = None
+        if self._is_idle():
+            self.transport.close()
+
+
+def worker_app() -> FastAPI:
+    """Return the application of one worker, as the environment says."""
+    _log_to_stderr()
+    path = Path(os.environ[WORKSPACE])
+    is_demonstration = os.environ.get(DEMONSTRATION) == "1"
+    web = load_settings(path).web
+    return make_app(
+        lambda: open_desk(path, is_demonstration=is_demonstration),
+        hosts=(web.host,),
+        is_encrypted=web.address.startswith("https://"),
+    )
+
+
+def _log_to_stderr() -> None:
+    """Have our own lines go to stderr; they hold templates of routes, statuses and times."""
+    ours = logging.getLogger("sayso.web")
+    if not ours.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        ours.addHandler(handler)
+        ours.setLevel(logging.INFO)
+        ours.propagate = False
+
+
+def serve(
+    path: Path, *, host: str, port: int, workers: int = 1, is_demonstration: bool = False
+) -> None:
+    """Answer until interrupted.
+
+    Args:
+        path: The workspace.
+        host: Where to listen.
+        port: Where to listen.
+        workers: Processes.
+        is_demonstration: Whether the people on the first page are offered.
+    """
+    os.environ[WORKSPACE] = str(path.resolve())
+    os.environ[DEMONSTRATION] = "1" if is_demonstration else "0"
+    with ExitStack() as stack:
+        if workers > 1:  # each writes what it measured into files, and any of them sums up
+            folder = tempfile.TemporaryDirectory(prefix="sayso-metrics-")
+            os.environ[SHARED] = stack.enter_context(folder)
+        _run(host, port, workers)
+
+
+def _run(host: str, port: int, workers: int) -> None:
+    uvicorn.run(
+        "sayso.web.serving:worker_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http=PatientProtocol,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=1000,
+        log_level="warning",
+    )
