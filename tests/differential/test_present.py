@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sayso import present as module
 from sayso.decision.many import decide_many
+from sayso.folded import Folded, fold_everybody
 from sayso.model import DEFAULT_PURPOSE
 from sayso.present import Present
 from tests.differential.books import OTHER_PURPOSE
@@ -74,14 +75,13 @@ def test_as_time_goes_by(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     world = random_world(seed, records=12, sound=True)
     stored = stored_world(world, tmp_path, bulk=seed % 2 == 0)
     folds = 0
-    whole = module.fold_everybody
 
-    def count(*given: object) -> object:
+    def count(*given: Any) -> Folded:
         nonlocal folds
         folds += 1
-        return whole(*given)  # type: ignore[arg-type]
+        return fold_everybody(*given)
 
-    monkeypatch.setattr(module, "fold_everybody", count)
+    monkeypatch.setattr("sayso.present.fold_everybody", count)
     moments = sorted(boundaries(world))[:: 1 + len(boundaries(world)) // 5]
     for present in opened(stored):
         for turn, moment in enumerate(moments):

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from sayso.errors import UnavailableError
 from sayso.ledger.committing import Committer
 from sayso.ledger.lookup import ByMember
 from sayso.ledger.sealing import seal
@@ -185,16 +184,3 @@ def test_rows_are_found_by_the_bytes_of_the_id() -> None:
     )
     assert empty.rows("a") == []
     assert empty.merged(index).rows("a") == index.rows("a")
-
-
-def test_a_database_that_is_gone_is_unavailable(ours: Workspace, present: Present) -> None:
-    present.decide("m1")
-    present.close()
-    ours.ledger.engine.dispose()
-
-    def gone() -> None:
-        raise UnavailableError("gone")
-
-    present._asking._once = lambda *_given: gone()  # type: ignore[method-assign,assignment,func-returns-value]
-    with pytest.raises(UnavailableError):
-        present.decide("m1")
