@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sayso.decision.many import decide_many
+from sayso.errors import InputError
 from sayso.folded import Folded, fold_everybody
 from sayso.model import DEFAULT_PURPOSE
 from sayso.present import Present
@@ -67,7 +68,9 @@ def test_after_every_entry(seed: int, tmp_path: Path) -> None:
             assert not present.decide(who).decision.allow
             agree(stored, present, world, DEFAULT_PURPOSE, turn)
         agree(stored, present, world, OTHER_PURPOSE, 0)
-        agree(stored, present, world, "a purpose that no rulebook declares", 1)
+        for ask in (present.decide, stored.workspace.decide):
+            with pytest.raises(InputError, match="unknown purpose"):
+                ask("7", purpose="a purpose that no rulebook declares")
 
 
 @pytest.mark.parametrize("seed", range(1, 2))
