@@ -58,6 +58,7 @@ from sayso.workspace import Workspace, member_id
 
 # More members than this are quicker folded with everybody than mended one by one.
 MEND_MEMBERS = 2_000
+LOCKS = 8
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class Present:
         self._loading = threading.Lock()
         self._renewing: threading.Thread | None = None
         self._folds: dict[str, _Everybody] = {}
-        self._folding: dict[str, threading.Lock] = {}
+        # Bounded, whatever purposes are asked for; two that share one wait for each other.
+        self._folding = tuple(threading.Lock() for _ in range(LOCKS))
         self._tags: tuple[int, frozenset[bytes]] = (0, frozenset())
 
     def close(self) -> None:
@@ -218,7 +220,7 @@ class Present:
         if not (erased := self._erased_among(ids, everybody.sight.erased)):
             return decisions
         folded = mend(everybody.folded, erased, at, everybody.folded.known)
-        with self._folding[purpose]:
+        with self._folding[hash(purpose) % LOCKS]:
             if self._folds.get(purpose) is everybody:
                 self._folds[purpose] = _Everybody(everybody.sight, folded)
         return decide_many(content, folded.states_at(at, integer_ids=integer_ids))
@@ -230,7 +232,7 @@ class Present:
 
     def _everybody(self, purpose: str) -> tuple[_Everybody, datetime]:
         """Return everybody's states and the instant, both of now."""
-        with self._folding.setdefault(purpose, threading.Lock()):
+        with self._folding[hash(purpose) % LOCKS]:
             while True:
                 at = self._workspace.clock()
                 sight = self._asking.sight()
