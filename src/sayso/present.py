@@ -50,7 +50,6 @@ from sayso.model import (
     Presence,
     Reason,
     RecordFacts,
-    Rulebook,
     mask_of,
 )
 from sayso.publishing import need_purpose, published
@@ -60,6 +59,7 @@ from sayso.workspace import Workspace, member_id
 
 # More members than this are quicker folded with everybody than mended one by one.
 MEND_MEMBERS = 2_000
+LOCKS = 8
 
 
 @dataclass(frozen=True)
@@ -67,23 +67,25 @@ class _Rules:
     """The published rulebook, and what of it is in force by purpose."""
 
     entry: int | None
-    book: Rulebook
+    published: Rules
     laws: dict[str, Jurisdictions] = field(default_factory=dict)
 
     def of(self, purpose: str) -> Jurisdictions:
         """Return what is in force for a purpose.
 
         Raises:
-            InputError: The rulebook that is published declares no such purpose.
+            InputError: The rulebook does not declare it.
         """
-        if self.entry is not None:  # before the first publication no name is a slip
-            need_purpose(Rules(self.book, self.entry), purpose)
         found = self.laws.get(purpose)
         if found is None:
-            found = Jurisdictions(self.book, purpose)
-            if purpose in self.book.purposes:  # any other name is somebody's own
+            found = Jurisdictions(need_purpose(self.published, purpose).book, purpose)
+            if self.declares(purpose):
                 self.laws[purpose] = found
         return found
+
+    def declares(self, purpose: str) -> bool:
+        """Whether the rulebook knows the purpose; any other name is not worth remembering."""
+        return purpose in self.published.book.purposes
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Present:
         self._loading = threading.Lock()
         self._renewing: threading.Thread | None = None
         self._folds: dict[str, _Everybody] = {}
-        self._folding: dict[str, threading.Lock] = {}
+        # Bounded, whatever purposes are asked for; two that share one wait for each other.
+        self._folding = tuple(threading.Lock() for _ in range(LOCKS))
         self._tags: tuple[int, frozenset[bytes]] = (0, frozenset())
 
     def close(self) -> None:
@@ -143,7 +146,7 @@ class Present:
             record_id: The record's id, which the explanation names.
 
         Raises:
-            InputError: The id is none.
+            InputError: The id is none, or the rulebook does not declare the purpose.
             UnavailableError: The database did not answer.
         """
         who, at = member_id(member), self._workspace.clock()
@@ -197,7 +200,7 @@ class Present:
     def _load_rules(self, stamp: Stamp, size: int) -> _Rules:
         entry = stamp.rulebook
         known = size if entry is None else entry + 1
-        return _Rules(entry, published(self._ledger, known).book)
+        return _Rules(entry, published(self._ledger, known))
 
     def _renew(self) -> None:
         """Read again, in a thread of its own, what an erasure or retention replaced."""
@@ -221,7 +224,8 @@ class Present:
         """Return the decision of every record of `content`, in its order.
 
         Raises:
-            InputError: The content cannot be read, or has no record_id.
+            InputError: The content cannot be read, has no record_id, or the rulebook does not
+                declare the purpose.
             UnavailableError: The database did not answer.
         """
         return self.decided(content, purpose=purpose).decisions
@@ -242,6 +246,9 @@ class Present:
         if not (erased := self._erased_among(ids, everybody.sight.erased)):
             return Decided(decisions, at, known)
         folded = mend(everybody.folded, erased, at, everybody.folded.known)
+        with self._folding[hash(purpose) % LOCKS]:
+            if self._folds.get(purpose) is everybody:
+                self._folds[purpose] = _Everybody(everybody.sight, folded)
         decisions = decide_many(content, folded.states_at(at, integer_ids=integer_ids))
         return Decided(decisions, at, known)
 
@@ -252,25 +259,26 @@ class Present:
 
     def _everybody(self, purpose: str) -> tuple[_Everybody, datetime]:
         """Return everybody's states and the instant, both of now."""
-        with self._folding.setdefault(purpose, threading.Lock()):
+        with self._folding[hash(purpose) % LOCKS]:
             while True:
                 at = self._workspace.clock()
                 sight = self._asking.sight()
                 files, rules = self._held(sight.stamp, sight.rewritten, sight.size)
                 if files.stamp != sight.stamp or rules.entry != sight.stamp.rulebook:
                     continue
-                found = self._folds.get(purpose)
+                laws, found = rules.of(purpose), self._folds.get(purpose)
                 if found is not None and found.sight.basis == sight.basis:
                     if found.folded.since <= at < found.folded.until:
-                        found = self._mended(found, sight, files, rules.of(purpose), at)
+                        found = self._mended(found, sight, files, laws, at)
                     else:
                         found = None
                 else:
                     found = None
                 if found is None:
-                    folded = fold_everybody(self._ledger, rules.book, purpose, at, sight.size)
+                    book = rules.published.book
+                    folded = fold_everybody(self._ledger, book, purpose, at, sight.size)
                     found = _Everybody(sight, folded)
-                if purpose in rules.book.purposes:
+                if rules.declares(purpose):
                     self._folds[purpose] = found
                 return found, at
 

@@ -51,7 +51,7 @@ class Files:
     """The files that count by a stamp.
 
     Attributes:
-        rewritten: How often files were put in the place of others when these were listed.
+        rewritten: How often files were put in the place of others when all of these were listed.
     """
 
     stamp: Stamp
@@ -101,7 +101,8 @@ def _load(ledger: Ledger, before: Files | None, *, anew: bool) -> Files:
     tables = ledger.folder / "tables"
     return Files(
         Stamp(int(row[1]), row[2], row[3]),
-        int(row[0]),
+        # What was taken over is as old as it was.
+        before.rewritten if before and not anew else int(row[0]),
         _table(tables, versions[MEMBERS], before.members if before else None, load_members, anew),
         _table(tables, versions[NOTICES], before.notices if before else None, load_notices, anew),
         _segments(ledger.folder / "segments", listed, before.segments if before else (), anew),

@@ -293,22 +293,23 @@ class Ledger:
 
     def latest(self, kind: str, known: int, **match: str) -> PublicEntry | None:
         """Return the last public entry of a kind below `known` whose payload matches."""
-        for found in self.public(kind, known, newest_first=True, most=None if match else 1):
+        only = None if match else 1
+        for found in self.public(kind, known, newest_first=True, limit=only):
             if all(found.payload.get(name) == value for name, value in match.items()):
                 return found
         return None
 
     def public(
-        self, kind: str, known: int, *, newest_first: bool = False, most: int | None = None
+        self, kind: str, known: int, *, newest_first: bool = False, limit: int | None = None
     ) -> Iterator[PublicEntry]:
-        """Yield the public entries of a kind below `known`; no more than `most`."""
+        """Yield the public entries of a kind below `known`, so many at most."""
         column = schema.entry.c
         order = column.index.desc() if newest_first else column.index.asc()
         query = (
             sa.select(column.index, column.kind, column.recorded_us, column.payload)
             .where(column.kind == kind, column.index < known)
             .order_by(order)
-            .limit(most)
+            .limit(limit)
         )
         with self.reading() as con:
             rows = con.execute(query).all()
@@ -421,7 +422,11 @@ def open_ledger(url: str, folder: Path) -> Ledger:
         _prepare_sqlite(engine)
     elif parsed.get_backend_name() == "postgresql":
         engine = sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=2
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            # A service holds five of them for appends and glances; see committing and asking.
+            pool_size=8,
+            max_overflow=8,
         )
         _prepare_postgresql(engine)
     else:
