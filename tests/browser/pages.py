@@ -33,6 +33,15 @@ class Place:
     status: int = 200
 
 
+def go(page: Page, place: Place) -> Page:
+    """Go to a place, and do there what is done first."""
+    answer = page.goto(place.path)
+    assert answer is not None
+    assert answer.status == place.status, place
+    place.act(page)
+    return page
+
+
 def _save(page: Page) -> None:
     page.click(SAVE)
     page.wait_for_selector(".govuk-error-summary")

@@ -209,7 +209,10 @@ def open_browser(playwright: Playwright) -> Browser:
     """Start Debian's Chromium; without its sandbox where root would need one."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     return playwright.chromium.launch(
-        executable_path=CHROMIUM, args=[*arguments, "--disable-dev-shm-usage"]
+        executable_path=CHROMIUM,
+        # Nothing leaves this machine, not even for the styles of the provider's page.
+        args=[*arguments, "--disable-dev-shm-usage",
+              "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
     )
 
 

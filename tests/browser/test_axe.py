@@ -1,11 +1,10 @@
 """axe finds nothing on any page, in any colours and language; and it does look."""
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.browser.axe import violations
 from tests.browser.conftest import NewTab
-from tests.browser.pages import ALL, NO_PAGES, ROUTES, Place
+from tests.browser.pages import ALL, NO_PAGES, ROUTES, Place, go
 
 COLOURS: dict[str, dict[str, str]] = {
     "light": {"color_scheme": "light", "forced_colors": "none"},
@@ -27,15 +26,6 @@ def test_axe_looks_at_the_size_of_targets(tab: NewTab) -> None:
 
     assert list(found) == ["target-size"]
     assert len(found["target-size"]) == 2
-
-
-def go(page: Page, place: Place) -> Page:
-    """Go to a place, and do there what is done first."""
-    answer = page.goto(place.path)
-    assert answer is not None
-    assert answer.status == place.status, place
-    place.act(page)
-    return page
 
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
