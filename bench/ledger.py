@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.measure import Report, ratio
+from sayso.ledger.entries import canonical_choice
 from sayso.ledger.fold import fold_choices
-from sayso.ledger.store import canonical_choice
 from sayso.opening import init_workspace
 from sayso.tables import connect, quoted
 

@@ -42,6 +42,7 @@ def run(report: Report, folder: Path, rows: int, members: int, runs: int) -> Non
     work = Path(mkdtemp(prefix="log-", dir=folder))
     last = _integrate(report, work, rows, runs)
     _proofs(report, last, rows)
+    _one_more(report, last, rows)
     last.close()
     _standings(report, work, members, min(runs, 3))
 
@@ -99,6 +100,18 @@ def _integrate(report: Report, work: Path, rows: int, runs: int) -> Ledger:
     report.add("  the same over bare hashlib of leaves and nodes", took / (bare + nodes), "x",
                detail=f"{bare + nodes:.2f} s")  # fmt: skip
     return last[-1]
+
+
+def _one_more(report: Report, ledger: Ledger, rows: int) -> None:
+    """From one append to the checkpoint that has it, in a log that is long already."""
+
+    def append() -> None:
+        index = ledger.append_public("note", {}, 0).index
+        assert integrate(ledger, SIGNER, POLICY).size == index + 1
+
+    took = statistics.median(seconds(append) for _ in range(20))
+    report.add(f"an append to its checkpoint, in a log of {rows / 1e6:g} M", took * 1e3, "ms",
+               at_most=1000.0)  # fmt: skip
 
 
 def _proofs(report: Report, ledger: Ledger, rows: int) -> None:

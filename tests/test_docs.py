@@ -5,6 +5,7 @@ format or Makefile target is undocumented, or documented and not there; when an 
 not do what its page says; when a relative link leads nowhere.
 """
 
+import dataclasses
 import json
 import re
 import shlex
@@ -39,6 +40,7 @@ from sayso.snapshot.manifest import (
 from sayso.snapshot.seal import BUCKET_SCHEMA
 from sayso.sources import CONTENT_SCHEMA, KINDS, MEMBERS_SCHEMA
 from sayso.tables import _COLUMNS
+from sayso.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 ADR = sorted((ROOT / "docs" / "adr").glob("*.md"))
@@ -350,6 +352,34 @@ def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
     assert len([line for line in code.splitlines() if line]) <= 20
     assert done.returncode == 0, done.stderr
     assert done.stdout == blocks["text"]
+
+
+# ---- Python -----------------------------------------------------------------------------
+
+
+def test_the_code_of_the_python_page_runs(tmp_path: Path) -> None:
+    blocks = {block["kind"]: block["body"] for block in EXAMPLE.finditer(read("docs/python.md"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", blocks["python"]],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == blocks["text"]
+
+
+def test_every_name_and_method_of_python_is_documented() -> None:
+    words = [row[0] for row in rows(read("docs/python.md"))]
+    named = {re.match(r"[\w.]+", word) for cell in words for word in coded(cell)}
+    documented = {found[0] for found in named if found}
+    public = {name for name in vars(sayso.Workspace) | vars(Workspace) if not name.startswith("_")}
+    fields = {field.name for field in dataclasses.fields(Workspace)}
+
+    assert {one for one in documented if "." not in one} == public - fields
+    assert {f"sayso.{name}" for name in sayso.__all__} <= documented
+
+
+# ---- laws and tree ----------------------------------------------------------------------
 
 
 def test_the_laws_of_the_readme_have_tests() -> None:

@@ -1,7 +1,7 @@
 """Sayso: no model learns against anyone's say-so.
 
-Promises: `open` gives a workspace with `choose`, `decide`, `decide_many`, `build` and
-`explain`; `load_dataset` gives an admitted training set. Everything else is in the rooms.
+Promises: `open` gives a workspace with `choose`, `decide`, `decide_many`, `explain`, `build`
+and `trace`; `load_dataset` gives an admitted training set. Everything else is in the rooms.
 
 Example:
     >>> import sayso
@@ -18,20 +18,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sayso.opening import OpenedWorkspace as Workspace
     from sayso.snapshot.load import load_dataset
-    from sayso.workspace import Workspace
 
 __all__ = ["Workspace", "__version__", "init", "load_dataset", "open"]
 __version__ = version("sayso")
 
 # Fetched on first use: the rooms that prove and verify start without the engines.
-_ROOMS = {"Workspace": "sayso.workspace", "load_dataset": "sayso.snapshot.load"}
+_ROOMS = {
+    "Workspace": ("sayso.opening", "OpenedWorkspace"),
+    "load_dataset": ("sayso.snapshot.load", "load_dataset"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module 'sayso' has no attribute '{name}'")
-    return getattr(import_module(_ROOMS[name]), name)
+    room, word = _ROOMS[name]
+    return getattr(import_module(room), word)
 
 
 def init(path: str | os.PathLike[str], *, template: str | None = None) -> "Workspace":

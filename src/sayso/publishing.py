@@ -15,7 +15,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from sayso.errors import ConflictError, InputError, RefusedError
-from sayso.ledger.store import Ledger, Receipt
+from sayso.ledger.entries import Receipt
+from sayso.ledger.store import Ledger
 from sayso.model import Dated, Hold, Position, Rulebook, Source
 from sayso.rulebook.check import check_files
 from sayso.rulebook.edit import lift_hold, place_hold
@@ -38,6 +39,27 @@ def published(ledger: Ledger, known: int) -> Rules:
     if entry is None:
         return NO_RULES
     return Rules(_parsed(tuple(sorted(entry.payload["files"].items()))), entry.index)
+
+
+def need_purpose(rules: Rules, purpose: str) -> Rules:
+    """Return the rulebook that a question about a purpose reads.
+
+    A purpose that it does not declare is a slip of whoever asks, and no answer would tell them
+    so: nothing is admitted, as it should be. Before the first publication nothing is declared,
+    so no name is a slip, and the answer is `NO_RULE` for everybody.
+
+    Raises:
+        InputError: The rulebook does not declare the purpose.
+    """
+    if rules is not NO_RULES and purpose not in rules.book.purposes:
+        raise InputError(f"unknown purpose '{purpose}'", hint=purposes_hint(rules.book))
+    return rules
+
+
+def purposes_hint(*books: Rulebook) -> str:
+    """Return what to do where a purpose is in none of some rulebooks."""
+    names = dict.fromkeys(name for book in books for name in book.purposes)
+    return f"use one of {', '.join(names)}" if names else "publish a rulebook that declares it"
 
 
 @lru_cache(maxsize=32)

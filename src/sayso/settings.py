@@ -18,6 +18,8 @@ from sayso.errors import InputError
 from sayso.retention import DEFAULTS, Retention, parse_retention
 
 CONFIG_NAME = "sayso.toml"
+# Many times what a workspace has to say; a dotted key costs the square of its length to read.
+MAX_CONFIG_BYTES = 16_384
 # Keys of [assistant]: those that a remote model needs, and the others.
 _NEEDED = ("url", "model", "recipient")
 _ASSISTANT = (*_NEEDED, "api_version", "key_file")
@@ -55,6 +57,8 @@ roles_claim = "roles"
 # What members wrote, and the release that the assistant serves; empty for none.
 content = ""
 release = ""
+# Hosts inside your own network that webhooks may go to, with spaces between; empty for none.
+webhook_hosts = ""
 
 [retention]
 # How long what no longer decides anything is kept ("730 days" or "forever"), and why.
@@ -95,6 +99,7 @@ class WebSettings:
         roles_claim: The claim that lists the roles of staff.
         content: Where the content table stands, as it was written; empty for none.
         release: The release that the assistant serves, as it was written; empty for none.
+        webhook_hosts: Hosts inside our own network that webhooks may go to, with spaces between.
     """
 
     address: str = "http://127.0.0.1:8000"
@@ -105,6 +110,12 @@ class WebSettings:
     roles_claim: str = "roles"
     content: str = ""
     release: str = ""
+    webhook_hosts: str = ""
+
+    @property
+    def webhook_hosts_allowed(self) -> frozenset[str]:
+        """Hosts inside our own network that webhooks may go to."""
+        return frozenset(self.webhook_hosts.lower().split())
 
     @property
     def host(self) -> str:
@@ -152,10 +163,12 @@ def load_settings(path: Path) -> Settings:
             f"no workspace in '{path}'",
             hint="run 'sayso init DIR', or name one with --workspace or SAYSO_WORKSPACE",
         )
+    if config.stat().st_size > MAX_CONFIG_BYTES:
+        raise InputError(f"'{config}' is longer than {MAX_CONFIG_BYTES:,} bytes", hint="shorten it")
     try:
         told = tomllib.loads(config.read_text(encoding="utf-8"))
         url, origin = str(told["database"]["url"]), str(told["log"]["origin"])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"'{config}' cannot be read", hint="give [database] a url and [log] an origin"
         ) from None

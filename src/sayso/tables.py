@@ -240,8 +240,9 @@ _COMPLAINTS: tuple[tuple[str, str, str], ...] = (
     (r"state machine", "its lines end in different ways, or its quotes do not match",
      "save it again as CSV with one kind of line ending"),
     (r"(?i)maximum line size", "a line is longer than any record", "look for a missing quote"),
-    (r"(?i)unicode|utf-?8", "it is not UTF-8", "save it as UTF-8"),
+    (r"(?i)unicode|utf-?(8|16|32)", "it is not UTF-8", "save it as UTF-8"),
     (r"duplicate key", "an object names a key twice", "keep one of them"),
+    (r"byte order mark", "a byte order mark stands amid the text", "take it out"),
     (r"JSON", "a line is no JSON object", "write one object a line"),
 )  # fmt: skip
 
@@ -273,7 +274,8 @@ def open_table(con: duckdb.DuckDBPyConnection, path: Path) -> Table:
     """Return a file, or the files of a folder, as a table.
 
     Args:
-        con: The connection that will run the SQL.
+        con: The connection that will run the SQL; with one thread from then on where the
+            file is JSON Lines that begins with a byte order mark.
         path: `.parquet`, `.csv`, `.jsonl` or `.ndjson` (each also with `.gz` but Parquet), or
             a folder of Parquet files.
 
@@ -306,7 +308,9 @@ def open_table(con: duckdb.DuckDBPyConnection, path: Path) -> Table:
             "null_padding = false)"
         )
     elif suffix.endswith((".jsonl", ".ndjson", ".json")):
-        _need_no_mark(paths[0])
+        if _has_mark(paths[0]):
+            # DuckDB passes over the mark with one thread, and takes it for a fault with more.
+            con.execute("SET threads = 1")
         columns = ", ".join(f"{name}: 'JSON'" for name in _COLUMNS)
         sql = f"read_json([{names}], format = 'newline_delimited', columns = {{{columns}}})"
     else:
@@ -355,13 +359,11 @@ def _csv_columns(path: Path, delimiter: str) -> list[str]:
     return names
 
 
-def _need_no_mark(path: Path) -> None:
-    """Refuse a byte order mark, which DuckDB passes over with one thread and not with more."""
+def _has_mark(path: Path) -> bool:
+    """Whether a file begins with the byte order mark of UTF-8."""
     with suppress(gzip.BadGzipFile, EOFError, zlib.error), _opened(path) as file:
-        if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
-            raise InputError(
-                f"'{path.name}' begins with a byte order mark", hint="save it as UTF-8 without one"
-            )
+        return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    return False
 
 
 def _opened(path: Path) -> BinaryIO:

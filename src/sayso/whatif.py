@@ -19,6 +19,7 @@ from sayso.decision.many import decide_many
 from sayso.decision.states import STANDING_BITS, MemberStates
 from sayso.errors import InputError
 from sayso.model import Rulebook, reasons_of
+from sayso.publishing import purposes_hint
 from sayso.rulebook.in_force import in_force
 from sayso.rulebook.parse import load_rulebook, parse_rulebook
 from sayso.snapshot.load import circumstances
@@ -74,7 +75,13 @@ def named_rulebook(workspace: Workspace, name: str) -> Rulebook:
 def compare_rulebooks(
     first: Rulebook, second: Rulebook, purpose: str, at: datetime
 ) -> list[CellsDiffer]:
-    """Return what two rulebooks decide differently at an instant, as cells."""
+    """Return what two rulebooks decide differently at an instant, as cells.
+
+    Raises:
+        InputError: Neither declares the purpose.
+    """
+    if purpose not in {*first.purposes, *second.purposes}:
+        raise InputError(f"unknown purpose '{purpose}'", hint=purposes_hint(first, second))
     return compare_cells(
         tabulate(in_force(first, purpose, at)), tabulate(in_force(second, purpose, at))
     )

@@ -28,9 +28,12 @@ from sayso.decision.states import MemberStates, microseconds
 from sayso.erasure import Erasure, erase, reapply
 from sayso.errors import InputError
 from sayso.facts import find_record, member_facts, standing_of_one
-from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table, seal
+from sayso.ledger.committing import Committer
+from sayso.ledger.entries import Receipt
+from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table
 from sayso.ledger.integrate import Integrated, integrate
-from sayso.ledger.store import Ledger, Receipt
+from sayso.ledger.sealing import seal
+from sayso.ledger.store import Ledger
 from sayso.model import (
     DEFAULT_PURPOSE,
     EVERY_PURPOSE,
@@ -47,9 +50,11 @@ from sayso.publishing import (
     NO_RULES,
     edit_and_publish,
     lifting,
+    need_purpose,
     placing,
     publish,
     published,
+    purposes_hint,
 )
 from sayso.retention import (
     DEFAULTS,
@@ -76,8 +81,6 @@ Clock = Callable[[], datetime]
 # What can decide, and makes a whole pass; each gives the same snapshot. None: DuckDB.
 ENGINES: Mapping[str, Engine | None] = {"duckdb": None, "spark": run_spark_pass}
 
-FOLDERS = ("rulebook", "segments", "tables", "log", "keys")
-
 
 @dataclass
 class Workspace:
@@ -89,6 +92,7 @@ class Workspace:
         trust: Who signs, and whose word a checkpoint needs.
         retention: How long each kind of data is kept.
         progress: Told of long work.
+        committer: Appends choices many at a time, where many threads make them.
     """
 
     path: Path
@@ -97,9 +101,12 @@ class Workspace:
     trust: Trust
     retention: Retention = field(default_factory=lambda: DEFAULTS)
     progress: Progress = lambda _stage, _rows: None
+    committer: Committer | None = None
 
     def close(self) -> None:
-        """Release the database."""
+        """Append what waits, and release the database."""
+        if self.committer is not None:
+            self.committer.close()
         self.ledger.close()
 
     def _now_us(self) -> int:
@@ -173,7 +180,7 @@ class Workspace:
     def in_force(
         self, purpose: str = DEFAULT_PURPOSE, at: datetime | None = None, known: int | None = None
     ) -> InForce:
-        """Return what is in force for a purpose."""
+        """Return what is in force for a purpose; nothing where it is not declared."""
         return in_force(self.rules(known).book, purpose, self._at(at))
 
     def cells(
@@ -205,21 +212,20 @@ class Workspace:
         if purpose == EVERY_PURPOSE and said is not Choice.OFF:
             raise InputError("purpose '*' goes only with off", hint="name the purpose")
         if purpose != EVERY_PURPOSE and purpose not in self.rules().book.purposes:
-            raise InputError(
-                f"unknown purpose '{purpose}'",
-                hint=f"use one of {', '.join(self.rules().book.purposes)} or, with off, *",
-            )
+            hint = f"{purposes_hint(self.rules().book)} or, with off, *"
+            raise InputError(f"unknown purpose '{purpose}'", hint=hint)
         if country is not None and country not in COUNTRIES:
             raise InputError(f"unknown country '{country}'", hint="give an ISO 3166-1 code")
         for what, text in (("channel", channel), ("setting version", setting_version)):
             _text(what, text)
         now_us = self._now_us()
-        receipt = self.ledger.append_choice(
+        receipt = (self.committer or self.ledger).append_choice(
             member_id(member), purpose, said,
             effective_us=now_us if effective_at is None else microseconds(_utc(effective_at)),
             recorded_us=now_us, country=country, channel=channel, setting_version=setting_version,
         )  # fmt: skip
-        seal(self.ledger, now_us)
+        if self.committer is None:  # which seals beside its work
+            seal(self.ledger, now_us)
         return receipt
 
     def ingest(self, kind: str, path: Path) -> Ingested:
@@ -277,7 +283,11 @@ class Workspace:
         known: int | None = None,
         members: Path | None = None,
     ) -> Explanation:
-        """Return the decision about one member, or one of their records, explained."""
+        """Return the decision about one member, or one of their records, explained.
+
+        Raises:
+            InputError: The rulebook does not declare the purpose.
+        """
         return self._explain(member_id(member), None, record, purpose, self._at(at), known, members)
 
     def explain(
@@ -294,7 +304,8 @@ class Workspace:
         """Explain a member's part of the decision, or that of one record in `content`.
 
         Raises:
-            InputError: The content has no such record of this member.
+            InputError: The content has no such record of this member, or the rulebook does not
+                declare the purpose.
         """
         who, record = member_id(member), None
         if record_id is not None:
@@ -314,7 +325,7 @@ class Workspace:
         members: Path | None,
     ) -> Explanation:
         size = self.ledger.known(known)
-        current = in_force(self.rules(size).book, purpose, at)
+        current = in_force(need_purpose(self.rules(size), purpose).book, purpose, at)
         standing, notices = standing_of_one(
             self.ledger, who, purpose, microseconds(at), size, members
         )
@@ -363,7 +374,12 @@ class Workspace:
         known: int | None = None,
         members: Path | None = None,
     ) -> Decisions:
-        """Return the decision of every record of `content`, in its order."""
+        """Return the decision of every record of `content`, in its order.
+
+        Raises:
+            InputError: The content cannot be read, or the rulebook does not declare the purpose.
+        """
+        need_purpose(self.rules(known), purpose)
         table = content if isinstance(content, pa.Table) else _content_table(content)
         column = table["member_id"] if "member_id" in table.column_names else None
         integer_ids = column is not None and pa.types.is_integer(column.type)
@@ -435,11 +451,7 @@ class Workspace:
         rules = self.rules(known)
         if rules is NO_RULES:
             raise InputError("no rulebook was published by then", hint="give a larger --known")
-        if purpose not in rules.book.purposes:
-            raise InputError(
-                f"unknown purpose '{purpose}'", hint=f"use one of {', '.join(rules.book.purposes)}"
-            )
-        return rules
+        return need_purpose(rules, purpose)
 
     def _tools(self) -> Tools:
         return Tools(self.ledger, self._now_us(), self.trust, self.clock, progress=self.progress)

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.model import Rulebook
 from sayso.opening import init_workspace
 from sayso.workspace import Workspace

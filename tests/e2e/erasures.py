@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from sayso.ledger import schema
 from sayso.ledger.fsck import fsck
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.model import Reason
 from sayso.opening import open_workspace
 from sayso.snapshot import load_records

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from sayso.ledger.fsck import Report, fsck
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.opening import init_workspace, open_workspace
 from sayso.snapshot import load_manifest, load_records
 from sayso.sources import import_source
@@ -187,7 +187,7 @@ class Appends(Trial):
         kill_amid(self.toll, append, (self.ws, number, acknowledged), moment)
         workspace = self.open()
         report = fsck(workspace.ledger)
-        found = _entries(workspace)
+        found = choices_by_index(workspace)
         workspace.close()
         lines = acknowledged.read_text().splitlines() if acknowledged.exists() else []
         for line in lines:
@@ -199,7 +199,8 @@ class Appends(Trial):
         assert report.size == len(found) + 1
 
 
-def _entries(workspace: Workspace) -> dict[int, tuple[str, str]]:
+def choices_by_index(workspace: Workspace) -> dict[int, tuple[str, str]]:
+    """Return channel and commitment of every choice, by its index."""
     head, segments = workspace.ledger.choices(workspace.ledger.size())
     found = {
         row["index"]: (row["channel"], row["commitment"].hex())

@@ -101,12 +101,14 @@ class Service:
         folder: The workspace.
         content: What its members wrote.
         log: What its processes said on stderr so far.
+        process: The id of the one that the others belong to.
     """
 
     folder: Path
     content: Path
     address: str
     log: Path
+    process: int
 
     def visitor(self) -> Visitor:
         """Return a browser without cookies."""
@@ -168,7 +170,7 @@ def running_service(
             stack.enter_context(provider(provider_port))
         process = stack.enter_context(_started(ws, port, workers, log))
         _wait_until_ready(address, process, log)
-        yield Service(ws, content, address, log)
+        yield Service(ws, content, address, log, process.pid)
 
 
 @contextmanager

@@ -348,6 +348,15 @@ BAD = {
     "an unknown choice": ["choose", "7", "maybe"],
     "an empty id": ["choose", "", "off"],
     "an unknown purpose": ["choose", "7", "off", "--purpose", "elsewhere"],
+    **{
+        f"an unknown purpose of {line}": [*line.split(), "--purpose", "elsewhere"]
+        for line in (
+            "explain 7", "rulebook show", "rulebook table", "rulebook timeline --out x",
+            "rulebook diff published draft", "trace rule HK", "build --content c --out x",
+            "hold place US --placed-by us --from 2026-01-01",
+            "pack period HK --from 2024-09-01 --until 2026-01-31 --out x",
+        )
+    },
     "every purpose, on": ["choose", "7", "on", "--purpose", "*"],
     "an unknown country": ["choose", "7", "on", "--country", "UK"],
     "no instant": ["explain", "7", "--at", "soon"],

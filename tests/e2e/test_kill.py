@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.commits import Commits
 from tests.e2e.erasures import STEPS, Erasures
 from tests.e2e.kills import (
     Appends,
@@ -18,8 +19,8 @@ from tests.e2e.kills import (
 )
 
 FEW: tuple[tuple[type[Trial], int], ...] = (
-    (Appends, 3), (Ingests, 3), (Members, 2), (Imports, 1), (Builds, 2), (PartedBuilds, 2),
-    (Rebuilds, 1), (Inits, 1),
+    (Appends, 3), (Ingests, 3), (Commits, 3), (Members, 2), (Imports, 1), (Builds, 2),
+    (PartedBuilds, 2), (Rebuilds, 1), (Inits, 1),
 )  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def test_killed_on_sqlite(tmp_path: Path, kind: type[Trial], times: int) -> None
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize(("kind", "times"), FEW[:2], ids=lambda value: getattr(value, "name", None))
+@pytest.mark.parametrize(("kind", "times"), FEW[:3], ids=lambda value: getattr(value, "name", None))
 def test_killed_on_postgresql(
     tmp_path: Path, postgres_url: str, kind: type[Trial], times: int
 ) -> None:

@@ -5,8 +5,9 @@ where it did anything else, or where a value is not written back to the bytes th
 
 To add one: write `fuzz_<name>(data)`, put it into `TARGETS`, and give it seeds, which stand for
 what it reads when nothing is wrong, in `corpus/<name>/`. Everything else goes by the table:
-`test_corpus.py` replays the seeds and breaks them a little, `tests/soak/test_fuzz.py` lets
-atheris break them for long, and what that finds is kept beside the seeds.
+`test_corpus.py` replays the seeds, `tests/property/test_law_12.py` breaks them a little,
+`tests/soak/test_fuzz.py` lets atheris break them for long, and what that finds is kept beside
+the seeds.
 """
 
 import functools

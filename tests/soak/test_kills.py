@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.commits import Commits
 from tests.e2e.erasures import STEPS, Erasures
 from tests.e2e.kills import (
     Appends,
@@ -26,11 +27,11 @@ from tests.soak.conftest import TOLLS
 pytestmark = pytest.mark.soak
 
 SQLITE: tuple[tuple[type[Trial], int], ...] = (
-    (Appends, 60), (Ingests, 40), (Members, 28), (Imports, 24), (Builds, 28), (PartedBuilds, 28),
-    (Rebuilds, 21), (Inits, 15), (Erasures, STEPS),
+    (Appends, 60), (Commits, 30), (Ingests, 40), (Members, 28), (Imports, 24), (Builds, 28),
+    (PartedBuilds, 28), (Rebuilds, 21), (Inits, 15), (Erasures, STEPS),
 )  # fmt: skip
 POSTGRES: tuple[tuple[type[Trial], int], ...] = (
-    (Appends, 40), (Ingests, 20), (Members, 12), (Erasures, STEPS),
+    (Appends, 40), (Commits, 30), (Ingests, 20), (Members, 12), (Erasures, STEPS),
 )  # fmt: skip
 # Of those sent, some come too late; so many must have found their process at work.
 LEAST = 200

@@ -24,8 +24,8 @@ from sayso.canonical import (
     sql_pieces,
     sql_text,
 )
+from sayso.ledger.entries import canonical_choice
 from sayso.ledger.rows import member_row_commitment
-from sayso.ledger.store import canonical_choice
 from sayso.tables import connect
 
 VECTORS = json.loads(

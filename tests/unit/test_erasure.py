@@ -18,8 +18,8 @@ from sayso.errors import ConflictError, InputError, IntegrityError, RefusedError
 from sayso.ledger import schema
 from sayso.ledger.commitments import commitments
 from sayso.ledger.fsck import fsck
-from sayso.ledger.ingest import seal
 from sayso.ledger.kept import delete_kept, keep, kept_of_all
+from sayso.ledger.sealing import seal
 from sayso.model import Reason
 from sayso.opening import init_workspace, open_workspace
 from sayso.snapshot import compare, load_manifest, load_records

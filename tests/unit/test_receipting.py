@@ -8,7 +8,7 @@ import pytest
 
 from sayso.attest.receipts import verify_receipt
 from sayso.errors import InputError
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.model import Choice
 from sayso.opening import init_workspace
 from sayso.receipting import choices_of, key_of, receipts_of

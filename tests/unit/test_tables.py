@@ -13,9 +13,9 @@ from sayso.tables import connect, open_table, reading
 ROW = "member_id,country\n7,HK\n"
 
 
-def cells(path: Path, *expressions: str) -> list[tuple[object, ...]]:
+def cells(path: Path, *expressions: str, threads: int = 1) -> list[tuple[object, ...]]:
     """Return what some readings of `member_id` and the like give, row by row."""
-    with connect(threads=1) as con, reading(path):
+    with connect(threads=threads) as con, reading(path):
         table = open_table(con, path)
         names = [getattr(table, kind)(name) for kind, name in (e.split(" ") for e in expressions)]
         return con.sql(f"SELECT {', '.join(names)} FROM {table.sql}").fetchall()
@@ -48,6 +48,30 @@ def test_csv_as_people_save_it(tmp_path: Path, data: str) -> None:
     assert cells(packed, "id member_id", "text country") == [("7", "HK")]
 
 
+@pytest.mark.parametrize("lines", [1, 3, 40_000])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "csv.gz", "jsonl.gz"])
+def test_a_byte_order_mark_changes_nothing(
+    tmp_path: Path, kind: str, ending: str, lines: int
+) -> None:
+    """Whatever the number of threads: DuckDB refuses a mark in JSON Lines with more than one."""
+    if kind.startswith("jsonl"):
+        rows = [f'{{"member_id": {number}, "country": "HK"}}' for number in range(lines)]
+    else:
+        comma = "\t" if kind.startswith("tsv") else ","
+        rows = [f"member_id{comma}country", *(f"{number}{comma}HK" for number in range(lines))]
+    data = ("\ufeff" + ending.join(rows) + ending).encode()
+    path = file_of(tmp_path, f"m.{kind}", gzip.compress(data) if kind.endswith("gz") else data)
+    for threads in (1, 2, 8):
+        found = cells(path, "id member_id", "text country", threads=threads)
+        assert sorted(found) == sorted((str(number), "HK") for number in range(lines))
+
+
+@pytest.mark.parametrize("data", ["\ufeff", "\ufeff\n"])
+def test_a_byte_order_mark_alone_is_no_row(tmp_path: Path, data: str) -> None:
+    assert cells(file_of(tmp_path, "m.jsonl", data), "id member_id", threads=2) == []
+
+
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
@@ -66,7 +90,10 @@ def test_csv_as_people_save_it(tmp_path: Path, data: str) -> None:
         ("m.jsonl", '[{"member_id": "m-1234"}]\n', "at line 1: a line is no JSON object"),
         ("m.jsonl", '{"member_id": 7}\n"m-1234"\n', "at line 2: a line is no JSON object"),
         ("m.jsonl", '{"member_id": "m-1234", "member_id": 7}\n', "names a key twice"),
-        ("m.jsonl", '\ufeff{"member_id": "m-1234"}\n', "byte order mark"),
+        ("m.jsonl", '\ufeff\ufeff{"member_id": "m-1234"}\n', "a byte order mark stands amid"),
+        ("m.jsonl", '{"member_id": 7}\n\ufeff{"member_id": "m-1234"}\n', "stands amid the text"),
+        ("m.jsonl", '\ufeff{"member_id": 7}\n{"member_id": "m-1234"', "at line 2"),
+        ("m.jsonl", '{"member_id": "m-1234"}\n'.encode("utf-16"), "it is not UTF-8"),
         ("m.jsonl", b'{"member_id": "m-1234\xe9"}\n', "it is not UTF-8"),
         ("m.parquet", "m-1234", "cannot read"),
     ],

@@ -80,7 +80,7 @@ def make_trust(folder: Path, origin: str, randomness: Callable[[int], bytes]) ->
     signer = SignerKey.from_seed(origin, randomness(SEED_BYTES))
     write_once(folder / LOG_KEY, signer.to_text().encode() + b"\n")
     write_once(folder / ATTEST_KEY, SigningKey(randomness(SEED_BYTES)).to_pem())
-    stands = parse_signer_key(_read(folder, LOG_KEY).decode().rstrip("\n"))
+    stands = parse_signer_key(_read(folder, LOG_KEY).decode(errors="replace").rstrip("\n"))
     write_once(folder / POLICY, _POLICY.format(vkey=stands.verifier().to_text()).encode(), 0o644)
 
 
@@ -145,8 +145,9 @@ def _payloads(shown: Mapping[str, bytes]) -> list[Mapping[str, Any]]:
     found = []
     for name, raw in shown.items():
         if name.endswith(".json"):
-            value: Any = parse_canonical(raw)
-            found.append(check_payload(value["payload"], name))
+            value = parse_canonical(raw)
+            payload = value.get("payload") if isinstance(value, dict) else None
+            found.append(check_payload(payload, name))
     return found
 
 

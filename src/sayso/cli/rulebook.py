@@ -22,8 +22,8 @@ from sayso.decision.cells import Cells
 from sayso.decision.compare import CellsDiffer
 from sayso.decision.explain import cite
 from sayso.decision.read import MEMBER_AXES, WHEN_AXES, grouped_cells, what_axes
-from sayso.errors import InputError
 from sayso.model import REASONS, Country, Jurisdiction, Presence
+from sayso.publishing import need_purpose
 from sayso.rulebook.check import check_files
 from sayso.rulebook.parse import RulebookError, load_files
 from sayso.rulebook.timeline import timeline_rows, timeline_svg
@@ -73,7 +73,7 @@ def publish(shared: Shared) -> None:
 def show(shared: Shared, purpose: str, at: datetime | None, known: int | None) -> None:
     """Say what is in force, jurisdiction by jurisdiction."""
     with opened(shared) as workspace:
-        rules = workspace.rules(known)
+        rules = need_purpose(workspace.rules(known), purpose)
         cells = workspace.cells(purpose, at, known)
     when = cells.in_force.at.isoformat().replace("+00:00", "Z")
     rows = [_profile(profile.jurisdiction, profile.countries) for profile in cells.profiles[1:]]
@@ -211,10 +211,7 @@ def timeline(shared: Shared, out: Path | None, known: int | None, purpose: str) 
     """Draw jurisdictions against time as an SVG, and print the same as a table."""
     target = out or Path("timeline.svg")
     with opened(shared) as workspace:
-        book = workspace.rules(known).book
-    if purpose not in book.purposes:
-        hint = f"use {', '.join(book.purposes)}" if book.purposes else "give a larger --known"
-        raise InputError(f"unknown purpose '{purpose}'", hint=hint)
+        book = need_purpose(workspace.rules(known), purpose).book
     target.write_text(timeline_svg(book, purpose, today=now().date()), encoding="utf-8")
     rows = timeline_rows(book, purpose)
     lines = [f"{'scope':8}{'what':6}{'from':18}{'until':18}label"]
@@ -258,6 +255,7 @@ def table(shared: Shared, purpose: str, at: datetime | None, known: int | None) 
     Classes that share their reasons stand in one line; --json has every cell as a bit mask.
     """
     with opened(shared) as workspace:
+        need_purpose(workspace.rules(known), purpose)
         cells = workspace.cells(purpose, at, known)
     lines: list[str] = []
     for place, profile in enumerate(cells.profiles):

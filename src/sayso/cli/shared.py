@@ -21,7 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from sayso.errors import InputError, SaysoError, UnavailableError
 from sayso.ledger.integrate import is_behind
 from sayso.model import Dated, Source
-from sayso.opening import open_workspace
+from sayso.opening import OpenedWorkspace, open_workspace
 from sayso.rulebook.parse import RulebookError
 from sayso.workspace import Workspace
 
@@ -69,7 +69,7 @@ def now() -> datetime:
 
 
 @contextmanager
-def opened(shared: Shared) -> Iterator[Workspace]:
+def opened(shared: Shared) -> Iterator[OpenedWorkspace]:
     """Open the workspace that was named, with progress on stderr."""
     place = shared.workspace or os.environ.get("SAYSO_WORKSPACE") or "."
     with shown_progress() as progress:

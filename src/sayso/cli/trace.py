@@ -5,16 +5,10 @@ from pathlib import Path
 import click
 
 from sayso.cli.shared import FILE, Shared, emit, opened, purpose_option, shared_options
-from sayso.evidence.entries import Folders, publications
-from sayso.evidence.pack_hold import trace_of
 from sayso.evidence.report import Table
 from sayso.evidence.report_trace import answer_of, builds_of, learned_of, trace_json
 from sayso.evidence.report_trace_member import answer_of_member, member_trace_json, runs_of_member
 from sayso.evidence.report_trace_rule import answer_of_rule, builds_of_rule, rule_json
-from sayso.evidence.trace_member import trace_member
-from sayso.evidence.trace_rule import find_rule, trace_rule
-from sayso.training.follow import training_entries
-from sayso.workspace import member_id
 
 folders_option = click.option(
     "--snapshot", "folders", type=FILE, multiple=True,
@@ -34,8 +28,7 @@ def trace() -> None:
 def hold(shared: Shared, *, hold_id: str, folders: tuple[Path, ...]) -> None:
     """Say when HOLD_ID stood, what was permitted before it, and how each build stands to it."""
     with opened(shared) as workspace:
-        known = Folders(workspace.ledger, workspace.trust, folders)
-        found = trace_of(workspace.ledger, known, hold_id)
+        found = workspace.trace(hold=hold_id, snapshots=folders)
     tables = (builds_of(found, "Builds"), learned_of(found))
     emit(shared, trace_json(found), _told(answer_of(found), *tables))
 
@@ -51,14 +44,7 @@ def rule(
 ) -> None:
     """Say when the rule of SCOPE was in force, in which builds it decided, and what learned."""
     with opened(shared) as workspace:
-        ledger = workspace.ledger
-        published = publications(ledger)
-        found = trace_rule(
-            find_rule(published, purpose, scope, begins),
-            published,
-            list(Folders(ledger, workspace.trust, folders).builds(ledger)),
-            training_entries(ledger, ledger.size()),
-        )
+        found = workspace.trace(rule=scope, begins=begins, purpose=purpose, snapshots=folders)
     emit(shared, rule_json(found), _told(answer_of_rule(found), builds_of_rule(found)))
 
 
@@ -69,8 +55,7 @@ def rule(
 def member(shared: Shared, *, member: str, folders: tuple[Path, ...]) -> None:
     """Say which snapshots, shards, adapters and releases hold something of MEMBER."""
     with opened(shared) as workspace:
-        known = Folders(workspace.ledger, workspace.trust, folders)
-        found = trace_member(workspace.ledger, workspace.trust, known, member_id(member))
+        found = workspace.trace(member=member, snapshots=folders)
     emit(shared, member_trace_json(found), _told(answer_of_member(found), runs_of_member(found)))
 
 

@@ -79,7 +79,7 @@ class Explanation:
             "allow": self.decision.allow,
             "reasons": [str(reason) for reason in self.decision.reasons],
             "country": law.country if law else None,
-            "rules": [_rule_json(held.rule) for held in law.rules] if law else [],
+            "rules": [rule_json(held.rule) for held in law.rules] if law else [],
             "holds": [_hold_json(hold) for hold in law.holds] if law else [],
             "at": self.at.isoformat().replace("+00:00", "Z"),
             "known": self.known,
@@ -146,7 +146,8 @@ def _source_json(source: Source) -> dict[str, str | None]:
     }
 
 
-def _rule_json(rule: Rule) -> dict[str, object]:
+def rule_json(rule: Rule) -> dict[str, object]:
+    """Return a rule as `explain --json` prints it."""
     main = rule.sources.get("mode") or rule.sources.get("from")
     return {
         "file": rule.place.file,

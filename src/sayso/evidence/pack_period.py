@@ -25,6 +25,7 @@ from sayso.evidence.report_parts import only, picture, plural
 from sayso.evidence.report_period import PeriodFacts, period_json, report_period
 from sayso.evidence.trace import Build
 from sayso.model import Rulebook
+from sayso.publishing import purposes_hint
 
 
 def pack_period(
@@ -51,9 +52,7 @@ def pack_period(
     published = publications(ledger)
     last = published[-1]
     if purpose not in last.book.purposes:
-        raise InputError(
-            f"unknown purpose '{purpose}'", hint=f"use one of {', '.join(last.book.purposes)}"
-        )
+        raise InputError(f"unknown purpose '{purpose}'", hint=purposes_hint(last.book))
     inside = tuple(one for one in published if period.holds(one.recorded_at))
     builds = tuple(
         one

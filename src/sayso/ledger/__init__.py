@@ -4,10 +4,11 @@ Promises: an acknowledged entry is durable; indexes have no gaps; a reading at `
 changes. Does not interpret: what a standing means is for `sayso.decision`.
 """
 
+from sayso.ledger.entries import Receipt
 from sayso.ledger.fold import fold_standing
 from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table
 from sayso.ledger.standing import ChoiceEntry, MemberRow, Standing, standing_of
-from sayso.ledger.store import Ledger, Receipt, open_ledger
+from sayso.ledger.store import Ledger, open_ledger
 
 __all__ = [
     "ChoiceEntry",

@@ -41,9 +41,10 @@ from sayso.canonical import (
 )
 from sayso.errors import IntegrityError
 from sayso.ledger import schema
+from sayso.ledger.entries import CHOICE_LABEL, canonical_choice
 from sayso.ledger.erase import SEGMENT_KEPT
 from sayso.ledger.rows import row_commitment
-from sayso.ledger.store import CHOICE_LABEL, Ledger, canonical_choice
+from sayso.ledger.store import Ledger
 from sayso.ledger.tombstones import read_tags
 from sayso.log import leaf_hash, tree_root
 from sayso.rulebook.parse import rulebook_digest

@@ -26,7 +26,7 @@ from sayso.ledger import schema
 from sayso.ledger.files import working
 from sayso.ledger.rows import MEMBERS, NOTICES, member_columns, notice_columns, table_root
 from sayso.ledger.segments import BATCH_ROWS, write_segment
-from sayso.ledger.store import SEAL_ROWS, Ledger, temporary_name
+from sayso.ledger.store import Ledger, temporary_name
 from sayso.ledger.versions import version_at
 from sayso.model import EVERY_PURPOSE, Choice, Outcome
 from sayso.rulebook.civil import COUNTRIES
@@ -281,52 +281,6 @@ def _list_segment(
             )
         )  # fmt: skip
     return replace(taken, first=first, size=first + taken.rows)
-
-
-def seal(ledger: Ledger, recorded_us: int, *, threshold_rows: int = SEAL_ROWS) -> int:
-    """Move the head's choices into a segment once there are many; return how many moved.
-
-    Every reading is the same before and after: the segment keeps each entry's index.
-    """
-    with ledger.writing() as con:
-        column = schema.entry.c
-        bounds = con.execute(
-            sa.select(sa.func.count(), sa.func.min(column.index), sa.func.max(column.index)).where(
-                column.kind == "choice", column.member_id.is_not(None)
-            )
-        ).one()
-        rows, first, last = int(bounds[0]), bounds[1], bounds[2]
-        if rows < max(threshold_rows, 1):
-            return 0
-        choices, _ = ledger.choices(int(last) + 1)
-        name = f"head-{first}-{last}.parquet"
-        target = ledger.folder / "segments" / name
-        made = target.with_name(temporary_name(name))
-        try:
-            with connect() as duck:
-                duck.register("choices", choices)
-                duck.execute(
-                    f"COPY (SELECT (index - {first})::INTEGER ordinal, "
-                    f"* EXCLUDE (index, commitment), "
-                    f"commitment::BLOB AS commitment FROM choices) "
-                    f"TO {quoted(str(made))} (FORMAT PARQUET)"
-                )
-            digest = sha256_of((made,))
-            flush(made)
-            made.rename(target)
-            flush(target.parent)
-        finally:
-            made.unlink(missing_ok=True)
-        con.execute(
-            sa.insert(schema.segment).values(
-                first=first, span=int(last) - int(first) + 1, rows=rows, kind="head", name=name,
-                sha256=digest, source=None, recorded_us=recorded_us,
-            )
-        )  # fmt: skip
-        con.execute(
-            sa.delete(schema.entry).where(column.kind == "choice", column.member_id.is_not(None))
-        )
-    return rows
 
 
 # ---- tables: members and notices --------------------------------------------------------

@@ -119,6 +119,7 @@ def integrate(
         signers = (signer, retiring) if retiring is not None else (signer,)
         first = last = _need_no_other(ledger, old, [one.verifier() for one in signers], policy)
         size = ledger.size()
+        ledger.flush()  # what was seen may not be on disk yet, and is signed for good
         if old is not None and size < old.size:
             raise IntegrityError(
                 f"the log has {old.size} entries and the ledger {size}",

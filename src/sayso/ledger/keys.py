@@ -48,6 +48,7 @@ class MemberKeys:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "keys"
+        self._held: dict[str, bytes] = {}
 
     def _secret(self, name: str) -> bytes:
         """Return a workspace secret.
@@ -63,6 +64,12 @@ class MemberKeys:
                 f"the workspace's secret 'keys/{name}' is missing", hint="restore it from backup"
             ) from None
 
+    def _hold(self, name: str) -> bytes:
+        """Return a secret that was read once; it never changes."""
+        if name not in self._held:
+            self._held[name] = self._secret(name)
+        return self._held[name]
+
     def make_secrets(self) -> None:
         """Make the secrets of a new workspace; only with the ledger's first migration."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -72,7 +79,7 @@ class MemberKeys:
 
     def bucket_of(self, member_id: str) -> int:
         """Return the bucket of a member: a keyed hash, the same for ever."""
-        digest = hashlib.sha256(self._secret("bucket.key") + member_id.encode()).digest()
+        digest = hashlib.sha256(self._hold("bucket.key") + member_id.encode()).digest()
         return int.from_bytes(digest[:2], "big") % BUCKETS
 
     def _sql_hash(self, secret: str, member_id: str) -> str:
@@ -85,7 +92,7 @@ class MemberKeys:
 
     def tag_of(self, member_id: str) -> bytes:
         """Return the tombstone tag of a member."""
-        return hashlib.sha256(self._secret("tombstone.key") + member_id.encode()).digest()
+        return hashlib.sha256(self._hold("tombstone.key") + member_id.encode()).digest()
 
     def source_of(self, sha256: str) -> str:
         """Return the keyed digest by which a file is known again, in hex.

@@ -21,7 +21,7 @@ from sayso.canonical import (
     sql_text,
 )
 from sayso.digests import DIGEST_BYTES, is_worth_a_query, sha256_of_rows
-from sayso.ledger.store import CHOICE_LABEL, canonical_choice
+from sayso.ledger.entries import CHOICE_LABEL, canonical_choice
 
 # Rows committed to and written at once: about 30 MB.
 BATCH_ROWS = 1 << 17

@@ -5,7 +5,8 @@ writes; bulk files are taken whole or not at all; reading back sees your own wri
 interpret payloads. Erasure has a page of its own: `sayso.ledger.erase`.
 
 Life of an append: take the writers' lock (a file lock for SQLite, an advisory lock for
-PostgreSQL), read the size, insert, raise the size, commit, release.
+PostgreSQL), read the size, insert, raise the size, commit, release. Choices go through
+`sayso.ledger.appending`, which does it for many at once.
 """
 
 import fcntl
@@ -29,18 +30,17 @@ from sayso.canonical import PUBLIC_KEY, commit, encode
 from sayso.errors import (
     InputError,
     IntegrityError,
-    RefusedError,
     SaysoError,
     UnavailableError,
 )
 from sayso.ledger import schema
+from sayso.ledger.appending import FLUSH, append_choices
+from sayso.ledger.entries import NewChoice, Receipt
 from sayso.ledger.keys import MemberKeys
 from sayso.model import Choice
 
 T = TypeVar("T")
 
-# Choices that the head holds before they are sealed into a segment.
-SEAL_ROWS = 20_000
 # Writers wait this long for each other.
 BUSY_SECONDS = 60
 
@@ -59,14 +59,6 @@ HEAD_CHOICES = pa.schema(
         ("commitment", pa.binary(32)),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What an append gives back: where the entry stands and what it commits to."""
-
-    index: int
-    commitment: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +83,6 @@ class PublicEntry:
     payload: Mapping[str, Any]
 
 
-def canonical_choice(
-    purpose: str,
-    choice: str,
-    effective_us: int,
-    recorded_us: int,
-    country: str | None,
-    channel: str | None,
-    setting_version: str | None,
-    claimed_us: int | None,
-) -> bytes:
-    """Return the canonical bytes of a choice; `sayso.ledger.ingest` writes them in SQL."""
-    return encode(
-        CHOICE_LABEL,
-        purpose,
-        choice,
-        effective_us,
-        recorded_us,
-        country,
-        channel,
-        setting_version,
-        claimed_us,
-    )
-
-
-CHOICE_LABEL = "sayso/choice/v1"
-
-
 class Ledger:
     """The ledger of one workspace. Use `open_ledger`.
 
@@ -140,7 +105,7 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent reading."""
-        with self._told(), self.engine.connect() as con:
+        with self.told(), self.engine.connect() as con:
             if con.dialect.name == "postgresql":
                 # Its default would give every statement a snapshot of its own.
                 con.execution_options(isolation_level="REPEATABLE READ")
@@ -150,7 +115,7 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One writer at a time; what it wrote is durable when the block ends."""
-        with self._told(), self._writers_lock(), self.engine.connect() as plain:
+        with self.told(), self._writers_lock(), self.engine.connect() as plain:
             con = plain.execution_options(sayso_writing=True)
             with con.begin():
                 if con.dialect.name == "postgresql":
@@ -158,7 +123,7 @@ class Ledger:
                 yield con
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
         """Turn the database's complaints into ours; those of a driver used bare as well."""
         driver: Any = self.engine.dialect.dbapi
         try:
@@ -167,6 +132,10 @@ class Ledger:
             raise _wrapped(error.orig or error) from None
         except driver.Error as error:
             raise _wrapped(error) from None
+        except sa.exc.TimeoutError:
+            raise UnavailableError(
+                "every connection to the ledger's database is in use", hint="retry in a moment"
+            ) from None
 
     @contextmanager
     def _writers_lock(self) -> Iterator[None]:
@@ -187,13 +156,22 @@ class Ledger:
         if self.engine.dialect.name != "postgresql":
             yield
             return
-        with self._told(), self.engine.connect() as plain:
+        with self.told(), self.engine.connect() as plain:
             con = plain.execution_options(isolation_level="AUTOCOMMIT")
             con.execute(sa.select(sa.func.pg_advisory_lock(lock)))
             try:
                 yield
             finally:
                 con.invalidate()  # closes the session, and its locks with it
+
+    def flush(self) -> None:
+        """Wait until every entry that can be seen is durable; whoever publishes asks first.
+
+        SQLite shows nothing before; see `sayso.ledger.appending` for PostgreSQL.
+        """
+        if self.engine.dialect.name == "postgresql":
+            with self.told(), self.engine.begin() as con:
+                con.execute(sa.text(FLUSH))
 
     def write_ahead(self) -> None:
         """Put a new SQLite file into write-ahead mode, which the file then keeps.
@@ -204,10 +182,10 @@ class Ledger:
         if self.engine.dialect.name != "sqlite":
             return
         mode = sa.text("PRAGMA journal_mode")
-        with self._told(), self.engine.connect() as con:
+        with self.told(), self.engine.connect() as con:
             if con.execute(mode).scalar_one() == "wal":
                 return
-        with self._told(), self._writers_lock(), self.engine.connect() as con:
+        with self.told(), self._writers_lock(), self.engine.connect() as con:
             con.connection.execute("PRAGMA journal_mode = WAL")
 
     def maintain(self, statement: str, *, patient: bool = True) -> list[Any]:
@@ -217,7 +195,7 @@ class Ledger:
             statement: Of SQLite or of PostgreSQL, as the ledger stands.
             patient: Whether SQLite waits for its readers.
         """
-        with self._told(), self._writers_lock(), self.engine.connect() as con:
+        with self.told(), self._writers_lock(), self.engine.connect() as con:
             if con.dialect.name == "postgresql":
                 con.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
                 return []
@@ -254,35 +232,18 @@ class Ledger:
         A back-dated `on` counts from its recording; what was claimed is kept beside it.
 
         Raises:
+            InputError: The database cannot hold a value.
             RefusedError: The member was erased.
             UnavailableError: The database did not answer.
         """
-        counts_us, claimed_us = effective_us, None
-        if choice is Choice.ON and effective_us < recorded_us:
-            counts_us, claimed_us = recorded_us, effective_us
-        with self.writing() as con:
-            if self.keys.is_erased(con, member_id):
-                raise RefusedError(
-                    "the member was erased", hint="their choices are refused for ever"
-                )
-            key = self.keys.ensure(con, member_id)
-            commitment = commit(
-                key,
-                canonical_choice(
-                    purpose, choice, counts_us, recorded_us, country, channel,
-                    setting_version, claimed_us,
-                ),
-            )  # fmt: skip
-            index = self.reserve(con, 1)
-            con.execute(
-                sa.insert(schema.entry).values(
-                    index=index, kind="choice", member_id=member_id, purpose=purpose,
-                    choice=str(choice), effective_us=counts_us, recorded_us=recorded_us,
-                    country=country, channel=channel, setting_version=setting_version,
-                    claimed_us=claimed_us, commitment=commitment,
-                )
-            )  # fmt: skip
-        return Receipt(index, commitment)
+        said = NewChoice.of(
+            member_id, purpose, choice, effective_us=effective_us, recorded_us=recorded_us,
+            country=country, channel=channel, setting_version=setting_version,
+        )  # fmt: skip
+        (outcome,) = append_choices(self, [said])
+        if isinstance(outcome, SaysoError):
+            raise outcome
+        return outcome
 
     def append_public(
         self,
@@ -332,19 +293,23 @@ class Ledger:
 
     def latest(self, kind: str, known: int, **match: str) -> PublicEntry | None:
         """Return the last public entry of a kind below `known` whose payload matches."""
-        for found in self.public(kind, known, newest_first=True):
+        only = None if match else 1
+        for found in self.public(kind, known, newest_first=True, limit=only):
             if all(found.payload.get(name) == value for name, value in match.items()):
                 return found
         return None
 
-    def public(self, kind: str, known: int, *, newest_first: bool = False) -> Iterator[PublicEntry]:
-        """Yield the public entries of a kind below `known`."""
+    def public(
+        self, kind: str, known: int, *, newest_first: bool = False, limit: int | None = None
+    ) -> Iterator[PublicEntry]:
+        """Yield the public entries of a kind below `known`, so many at most."""
         column = schema.entry.c
         order = column.index.desc() if newest_first else column.index.asc()
         query = (
             sa.select(column.index, column.kind, column.recorded_us, column.payload)
             .where(column.kind == kind, column.index < known)
             .order_by(order)
+            .limit(limit)
         )
         with self.reading() as con:
             rows = con.execute(query).all()
@@ -372,15 +337,25 @@ class Ledger:
 
     def choices(self, known: int, member_id: str | None = None) -> tuple[pa.Table, list[Segment]]:
         """Return the head's choices and the segments that hold entries below `known`."""
-        column = schema.entry.c
-        query = sa.select(*(column[name] for name in HEAD_CHOICES.names)).where(
-            column.kind == "choice", column.index < known, column.member_id.is_not(None)
-        )
-        if member_id is not None:
-            query = query.where(column.member_id == member_id)
+        names = ", ".join(f'"{name}"' for name in HEAD_CHOICES.names)
+        mine = "IS NOT NULL"
+        given: tuple[str, ...] = ()
         ranges = sa.select(schema.segment).where(schema.segment.c.first < known)
         with self.reading() as con:
-            rows = con.execute(query.order_by(column.index)).all()
+            if member_id is not None:
+                mine = "= ?" if con.dialect.name == "sqlite" else "= %s"
+                given = (member_id,)
+            # The driver's own cursor: SQLAlchemy's rows cost three times the query.
+            cursor = con.connection.cursor()
+            try:
+                cursor.execute(
+                    f"SELECT {names} FROM {schema.entry.name} WHERE kind = 'choice' "
+                    f'AND "index" < {known:d} AND member_id {mine} ORDER BY "index"',
+                    given,
+                )
+                rows = cursor.fetchall()
+            finally:
+                cursor.close()
             segments = [self._segment(row) for row in con.execute(ranges).mappings()]
         return _table(rows, HEAD_CHOICES), segments
 
@@ -449,6 +424,7 @@ def open_ledger(url: str, folder: Path) -> Ledger:
         engine = sa.create_engine(
             parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=2
         )
+        _prepare_postgresql(engine)
     else:
         raise InputError(
             f"unknown database '{parsed.get_backend_name()}'", hint="use sqlite or postgresql"
@@ -483,6 +459,17 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def _begin(con: sa.Connection) -> None:
         writes = con.get_execution_options().get("sayso_writing")
         con.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_postgresql(engine: sa.Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        # Acknowledged means durable, whatever the server's default; more than `on` stays.
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.commit()
 
 
 def temporary_name(name: str) -> str:

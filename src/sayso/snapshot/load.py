@@ -102,6 +102,6 @@ def circumstances(snapshot: Path, name: str) -> Path | None:
     """Return the path of an input that `evidence/build.json` remembers."""
     try:
         value = json.loads((snapshot / "evidence" / "build.json").read_bytes()).get(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     return Path(value) if isinstance(value, str) else None

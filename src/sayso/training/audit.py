@@ -14,7 +14,6 @@ Example:
     >>> audit(workspace, Path("run"), Path("audit"), base=None)          # doctest: +SKIP
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +31,15 @@ from sayso.training.permit import StoppedError
 from sayso.training.places import BEGUN, RUNS, drop_place
 from sayso.training.proof import compare
 from sayso.training.run import BASES, Order, Told, Trained, train
-from sayso.training.runs import DELETED, NAME, SEALED, load_origin, load_run, write_whole
+from sayso.training.runs import (
+    DELETED,
+    NAME,
+    SEALED,
+    load_note,
+    load_origin,
+    load_run,
+    write_whole,
+)
 from sayso.training.scores import Loss, exposure, losses_of, tell_apart
 from sayso.training.sealing import need_unsealed
 from sayso.training.servable import Standing, standing_of
@@ -285,7 +292,7 @@ class _Work:
                     )  # fmt: skip
         listing = self.folder / "deleted.json"
         # What forgetting deleted stands in a list that goes as well.
-        lists = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{DELETED}")]
+        lists = [load_note(path) for path in self.folder.glob(f"*/{DELETED}")]
         before: dict[str, str] = {name: one for told in lists for name, one in told.items()}
         if before:
             write_whole(listing, canonical_json(before))

@@ -7,7 +7,6 @@ adapter over, what was begun and never finished. We keep no optimiser states, no
 and no caches, so there are none to delete. Reaches no copy that others hold.
 """
 
-import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,16 @@ from sayso.decision.states import microseconds
 from sayso.tables import sha256_of
 from sayso.training.places import BEGUN, RELEASES, RUNS, noted, places
 from sayso.training.release import DISPOSITION, MODEL
-from sayso.training.runs import ADAPTERS, DELETED, DROPPED, NAME, STARTED, WEIGHTS, write_whole
+from sayso.training.runs import (
+    ADAPTERS,
+    DELETED,
+    DROPPED,
+    NAME,
+    STARTED,
+    WEIGHTS,
+    load_note,
+    write_whole,
+)
 from sayso.training.servable import Dropped, Standing, load_dropped
 from sayso.workspace import Workspace
 
@@ -146,8 +154,7 @@ def delete(doomed: Collection[Path], listing: Path) -> dict[str, str]:
     ]
     deleted = {str(path): sha256_of((path,)) for path in files}
     if deleted:
-        before = json.loads(listing.read_bytes()) if listing.is_file() else {}
-        write_whole(listing, canonical_json({**before, **deleted}))
+        write_whole(listing, canonical_json({**load_note(listing), **deleted}))
     for place in doomed:
         if place.is_dir():
             shutil.rmtree(place)

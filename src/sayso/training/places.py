@@ -2,18 +2,19 @@
 
 Promises: `runs.json` in the workspace names the folder of each, relative to the workspace,
 and its digest; written whole, one writer at a time. It is a note of places and no evidence: what
-counts stands in the ledger, by digest.
+counts stands in the ledger, by digest. One that cannot be read is an error: what it names would
+be passed over by a forgetting.
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from sayso.canonical import canonical_json
-from sayso.training.runs import write_whole
+from sayso.errors import IntegrityError
+from sayso.training.runs import load_note, write_whole
 
 NAME = "runs.json"
 # What was begun has no digest yet.
@@ -68,11 +69,12 @@ def _told(workspace: Path, folder: Path) -> str:
 
 
 def _read(workspace: Path) -> dict[str, dict[str, str]]:
-    try:
-        value = json.loads((workspace / NAME).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {kind: dict(noted) for kind, noted in value.items() if isinstance(noted, dict)}
+    path = workspace / NAME
+    told = load_note(path)
+    for one in told.values():
+        if not isinstance(one, dict) or not all(isinstance(digest, str) for digest in one.values()):
+            raise IntegrityError(f"'{path}' cannot be read", hint="restore it from backup")
+    return told
 
 
 @contextmanager

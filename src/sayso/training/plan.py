@@ -156,7 +156,7 @@ def load_measured(path: Path) -> Measured:
     try:
         value = json.loads(path.read_bytes())
         found = {int(count): (float(kept), float(kept)) for count, kept in value.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         found = {}
     if not found or not all(
         count > 0 and math.isfinite(kept) for count, (kept, _) in found.items()

@@ -15,7 +15,7 @@ run alone (its snapshot, its instants, its signature) stands in `evidence/`.
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -178,8 +178,26 @@ def load_origin(folder: Path) -> Origin:
         value = json.loads((folder / SOURCE).read_bytes())
         lists = {key: tuple(value.get(key, ())) for key in ("left_out", "without")}
         return Origin.model_validate({**value, **lists})
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         raise InputError(f"'{folder / SOURCE}' cannot be read", hint="train again") from None
+
+
+def load_note(path: Path) -> dict[str, Any]:
+    """Return the object of JSON that a workspace or a run noted for itself; empty for no file.
+
+    Raises:
+        IntegrityError: It cannot be read. Whoever went on as if nothing were noted would leave
+            behind what the note names.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise IntegrityError(f"'{path}' cannot be read", hint="restore it from backup")
+    return value
 
 
 def verify_adapter(folder: Path, run: Run, name: str) -> Path:

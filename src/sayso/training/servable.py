@@ -5,7 +5,6 @@ no: a snapshot that is gone, or records that retention deleted, leave nothing se
 not need PyTorch, and changes nothing.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +23,7 @@ from sayso.training.objections import (
     law_then,
     refused_today,
 )
-from sayso.training.runs import ADAPTERS, DROPPED, LEAVES, Run, load_origin, load_run
+from sayso.training.runs import ADAPTERS, DROPPED, LEAVES, Run, load_note, load_origin, load_run
 from sayso.training.shards import bucket_tables, parse_tags, root_of_leaves, shard_name
 from sayso.workspace import Workspace
 
@@ -197,8 +196,8 @@ def load_dropped(folder: Path) -> Dropped:
     path = folder / DROPPED
     if not path.is_file():
         return Dropped()
+    value = load_note(path)
     try:
-        value = json.loads(path.read_bytes())
         tags = frozenset(bytes.fromhex(tag) for tag in value["left_out"])
         return Dropped(frozenset(value["shards"]), tags, frozenset(value["without"]))
     except (ValueError, KeyError, TypeError):

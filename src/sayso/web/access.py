@@ -45,6 +45,7 @@ class Scope(StrEnum):
     HOLDS_READ = "holds:read"
     HOLDS_WRITE = "holds:write"
     MEMBERS_WRITE = "members:write"
+    METRICS_READ = "metrics:read"
     NOTICES_WRITE = "notices:write"
     PERMITS_WRITE = "permits:write"
     RULEBOOK_READ = "rulebook:read"

@@ -6,10 +6,9 @@ log. `make_app` is given its desk, so that tests bring their own.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -32,6 +31,7 @@ from sayso.web.pages import errors
 from sayso.web.pages import routers as page_routers
 from sayso.web.problems import PLAIN, problem, problem_of, status_of
 from sayso.web.request import admit
+from sayso.web.telemetry import Watch, make_tracer
 
 LOG = logging.getLogger("sayso.web")
 
@@ -66,6 +66,7 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
         openapi_url=None,
         dependencies=[Depends(admit)],
         middleware=[
+            Middleware(Watch, tracer=make_tracer()),
             Middleware(Headers, is_encrypted=is_encrypted),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
             Middleware(Bodies, large=BULK_BYTES),
@@ -84,21 +85,23 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
     return app
 
 
+def routes_of(app: FastAPI) -> list[tuple[str, str, Callable[..., object]]]:
+    """Return method, template and function of every route, those of included routers as well."""
+    found = []
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute):
+            endpoint = context.original_route.endpoint
+            found += [
+                (method, str(context.path), endpoint) for method in sorted(context.methods or ())
+            ]
+    return found
+
+
 def need_access(app: FastAPI) -> None:
     """Refuse to start with a route that does not say who may use it."""
-    silent = [path for path, _, endpoint in routes_of(app) if not access.says_who(endpoint)]
+    silent = [path for _, path, endpoint in routes_of(app) if not access.says_who(endpoint)]
     if silent:
         raise AssertionError(f"routes that nobody may use: {', '.join(silent)}")
-
-
-def routes_of(app: FastAPI) -> list[tuple[str, frozenset[str], Any]]:
-    """Return path, methods and function of every route, those of included routers as well."""
-    found = []
-    for one in iter_route_contexts(app.routes):
-        route = one.original_route
-        if isinstance(route, APIRoute):
-            found.append((str(one.path), frozenset(route.methods or ()), route.endpoint))
-    return found
 
 
 def is_api(request: Request) -> bool:

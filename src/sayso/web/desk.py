@@ -11,13 +11,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+
 from sayso.decision.explain import Explanation
+from sayso.decision.many import Decisions
 from sayso.decision.states import microseconds
 from sayso.errors import SaysoError
 from sayso.facts import member_facts, standing_of_one
+from sayso.ledger.committing import Committer
+from sayso.ledger.entries import Receipt
+from sayso.ledger.ingest import Ingested
 from sayso.ledger.integrate import is_behind
-from sayso.ledger.store import Receipt
-from sayso.model import DEFAULT_PURPOSE, Choice, MemberFacts
+from sayso.model import DEFAULT_PURPOSE, Choice, MemberFacts, RecordFacts
 from sayso.opening import open_workspace
 from sayso.rulebook.in_force import in_force
 from sayso.settings import WebSettings, load_settings
@@ -25,11 +30,15 @@ from sayso.web.assisting import Writer
 from sayso.web.clients import Clients
 from sayso.web.sealed import Sealed, make_tables
 from sayso.web.sessions import Sessions
+from sayso.web.telemetry import DELIVERED
+from sayso.web.webhooks import Deliverer
 from sayso.workspace import Clock, Workspace
 
 LOG = logging.getLogger("sayso.web")
 # The log is looked at again after so long, though nobody here appended anything.
 INTEGRATE_SECONDS = 0.5
+# The ledger is looked at for what webhooks tell after so long.
+TELL_SECONDS = 1.0
 
 
 def system_clock() -> datetime:
@@ -63,6 +72,7 @@ class Desk:
     _ended: threading.Event = field(default_factory=threading.Event, repr=False)
     _stirred: threading.Event = field(default_factory=threading.Event, repr=False)
     _logging: threading.Thread | None = field(default=None, repr=False)
+    _telling: threading.Thread | None = field(default=None, repr=False)
 
     @property
     def clock(self) -> Clock:
@@ -94,16 +104,37 @@ class Desk:
         current = in_force(workspace.rules(size).book, purpose, at)
         return member_facts(standing, notices, current)
 
+    def decide(
+        self, member: str | int, record: RecordFacts | None, *, purpose: str,
+        at: datetime | None, known: int | None,
+    ) -> Explanation:  # fmt: skip
+        """Return the decision about a member, or about one of their records."""
+        return self.workspace.decide(member, record, purpose=purpose, at=at, known=known)
+
+    def decide_many(
+        self, content: pa.Table, *, purpose: str, at: datetime, known: int
+    ) -> Decisions:
+        """Return the decision of every record, in their order."""
+        return self.workspace.decide_many(content, purpose=purpose, at=at, known=known)
+
     def choose(
-        self, member: str, choice: Choice, *, purpose: str, channel: str,
-        setting_version: str | None,
+        self, member: str | int, choice: Choice, *, purpose: str, channel: str,
+        setting_version: str | None, effective_at: datetime | None = None,
+        country: str | None = None,
     ) -> Receipt:  # fmt: skip
         """Record what a member said; durable, and seen by every worker, when this returns."""
         made = self.workspace.choose(
-            member, choice, purpose=purpose, channel=channel, setting_version=setting_version
-        )
+            member, choice, purpose=purpose, channel=channel, setting_version=setting_version,
+            effective_at=effective_at, country=country,
+        )  # fmt: skip
         self.stir()
         return made
+
+    def ingest(self, kind: str, path: Path) -> tuple[Ingested, dict[str, int]]:
+        """Take a file whole or not at all; return also rows by purpose that nobody declares."""
+        taken = self.workspace.ingest(kind, path)
+        self.stir()
+        return taken, {} if kind == "members" else self.workspace.unknown_purposes(path)
 
     def stir(self) -> None:
         """Have the log look at once: something was appended."""
@@ -111,17 +142,32 @@ class Desk:
 
     def start(self) -> None:
         """Begin to bring entries into the log."""
+        self.workspace.committer = Committer(self.workspace.ledger)
         self._logging = threading.Thread(target=self._integrate, name="sayso-log", daemon=True)
         self._logging.start()
+        self._telling = threading.Thread(target=self._tell, name="sayso-webhooks", daemon=True)
+        self._telling.start()
 
     def close(self) -> None:
         """End the thread and release the database."""
         self._ended.set()
         self._stirred.set()
-        if self._logging is not None:
-            self._logging.join()
+        for thread in (self._logging, self._telling):
+            if thread is not None:
+                thread.join()
         self.writer.close()
         self.workspace.close()
+
+    def _tell(self) -> None:
+        """Deliver webhooks: what others appended is found in the ledger as well."""
+        deliverer = Deliverer(self.workspace.ledger, self.settings.webhook_hosts_allowed)
+        while not self._ended.wait(TELL_SECONDS):
+            try:
+                while (told := deliverer.deliver(self.now_us())) and not self._ended.is_set():
+                    DELIVERED.inc(told)
+            except Exception as error:  # noqa: BLE001  the thread goes on, whatever it was
+                LOG.warning("webhooks wait: %s", type(error).__name__)
+                self._ended.wait(TELL_SECONDS * 4)
 
     def _integrate(self) -> None:
         while not self._ended.is_set():
@@ -147,13 +193,20 @@ def open_desk(path: Path, clock: Clock = system_clock, *, is_demonstration: bool
     """
     settings = load_settings(path).web
     workspace = open_workspace(path, clock)
-    release = workspace.path / settings.release if settings.release else None
-    ledger = workspace.ledger
     try:
-        make_tables(ledger)
+        return desk_over(workspace, settings, is_demonstration=is_demonstration)
     except BaseException:
         workspace.close()
         raise
+
+
+def desk_over(
+    workspace: Workspace, settings: WebSettings, *, is_demonstration: bool = False
+) -> Desk:
+    """Return the desk of an open workspace, which it closes; makes the service's tables."""
+    ledger = workspace.ledger
+    make_tables(ledger)
+    release = workspace.path / settings.release if settings.release else None
     return Desk(
         workspace, settings, Sessions(Sealed(ledger, "session")), Sealed(ledger, "sign-in"),
         Sealed(ledger, "answer"), Clients(ledger), Writer(workspace, release), is_demonstration,

@@ -21,6 +21,7 @@ from sayso.errors import (
     SaysoError,
     UnavailableError,
 )
+from sayso.rulebook.parse import RulebookError
 
 TYPE_BASE = "https://sayso.example/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -75,6 +76,14 @@ class ReusedKeyError(ConflictError):
     """An idempotency key came again with another request."""
 
 
+class InFlightError(ConflictError):
+    """A request with the same idempotency key is under way."""
+
+
+class PermitEndedError(RefusedError):
+    """A permit ended: the job stops before its next step."""
+
+
 # More particular than the families; looked at first.
 _NARROW: Mapping[type[SaysoError], tuple[int, str]] = {
     NotSignedInError: (401, "not-signed-in"),
@@ -82,7 +91,18 @@ _NARROW: Mapping[type[SaysoError], tuple[int, str]] = {
     ChangedError: (412, "changed"),
     NeedsMatchError: (428, "needs-if-match"),
     ReusedKeyError: (422, "idempotency-key-reused"),
+    InFlightError: (409, "in-flight"),
+    PermitEndedError: (403, "permit-ended"),
+    RulebookError: (400, "rulebook-faults"),
 }
+# What an error carries and a problem may tell: row numbers, and what is public.
+_TOLD = ("rows", "holds", "objections")
+
+
+def names() -> frozenset[str]:
+    """Return the last word of every type that a problem may have."""
+    ours = {name for table in (STATUSES, _NARROW) for _, name in table.values()}
+    return frozenset(ours | {name for name, _ in PLAIN.values()})
 
 
 def status_of(error: SaysoError) -> tuple[int, str]:
@@ -112,7 +132,8 @@ def problem_body(status: int, name: str, title: str, detail: str = "", **more: A
 
 def problem(status: int, name: str, title: str, detail: str = "", **more: Any) -> Response:
     """Return a problem as an answer."""
-    headers = {"retry-after": str(RETRY_SECONDS)} if status in {429, 503} else {}
+    waits = status in {429, 503} or name == "in-flight"
+    headers = {"retry-after": str(RETRY_SECONDS)} if waits else {}
     if status == 401:
         headers["www-authenticate"] = 'Bearer realm="sayso"'
     body = problem_body(status, name, title, detail, **more)
@@ -124,4 +145,7 @@ def problem_of(error: SaysoError) -> Response:
     status, name = status_of(error)
     if status == 500:  # what disagreed is for the log, which has row numbers only
         return problem(500, name, PLAIN[500][1])
-    return problem(status, name, error.message, error.hint)
+    more = {key: error.data[key] for key in _TOLD if key in error.data}
+    if isinstance(error, RulebookError):
+        more["faults"] = [fault._asdict() for fault in error.faults]
+    return problem(status, name, error.message, error.hint, **more)

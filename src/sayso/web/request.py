@@ -15,8 +15,6 @@ from sayso.web.desk import Desk
 from sayso.web.problems import NotSignedInError
 from sayso.web.sessions import SAFE, Session, need_token
 
-REQUEST_ID = "x-request-id"
-
 
 def desk_of(request: Request) -> Desk:
     """Return the worker's desk."""

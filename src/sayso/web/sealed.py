@@ -87,12 +87,15 @@ class Sealed:
             con.execute(sa.insert(sealed).values(row))
         return True
 
-    def replace(self, secret: str, value: dict[str, Any]) -> None:
-        """Put another value in the place of one that is kept."""
+    def replace(self, secret: str, value: dict[str, Any], *, expires_us: int | None = None) -> None:
+        """Put another value in the place of one that is kept, until then or as long as it."""
         box = _box(secret, self.kind).encrypt(json.dumps(value).encode())
         name = _name(secret, self.kind)
         with self.ledger.writing() as con:
-            con.execute(sa.update(sealed).where(sealed.c.name == name).values(box=box))
+            change = sa.update(sealed).where(sealed.c.name == name).values(box=box)
+            if expires_us is not None:
+                change = change.values(expires_us=expires_us)
+            con.execute(change)
 
     def get(self, secret: str, now_us: int) -> dict[str, Any] | None:
         """Return what is kept under a secret; None for nothing, or nothing any more."""

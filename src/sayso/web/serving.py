@@ -9,7 +9,11 @@ Example:
 """
 
 import asyncio
+import logging
 import os
+import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sayso.settings import load_settings
 from sayso.web.app import make_app
 from sayso.web.desk import open_desk
+from sayso.web.telemetry import SHARED
 
 # For a request line and its headers, however small their pieces.
 HEAD_SECONDS = 10.0
@@ -68,6 +73,7 @@ class PatientProtocol(HttpToolsProtocol):
 
 def worker_app() -> FastAPI:
     """Return the application of one worker, as the environment says."""
+    _log_to_stderr()
     path = Path(os.environ[WORKSPACE])
     is_demonstration = os.environ.get(DEMONSTRATION) == "1"
     web = load_settings(path).web
@@ -76,6 +82,17 @@ def worker_app() -> FastAPI:
         hosts=(web.host,),
         is_encrypted=web.address.startswith("https://"),
     )
+
+
+def _log_to_stderr() -> None:
+    """Have our own lines go to stderr; they hold templates of routes, statuses and times."""
+    ours = logging.getLogger("sayso.web")
+    if not ours.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        ours.addHandler(handler)
+        ours.setLevel(logging.INFO)
+        ours.propagate = False
 
 
 def serve(
@@ -92,6 +109,14 @@ def serve(
     """
     os.environ[WORKSPACE] = str(path.resolve())
     os.environ[DEMONSTRATION] = "1" if is_demonstration else "0"
+    with ExitStack() as stack:
+        if workers > 1:  # each writes what it measured into files, and any of them sums up
+            folder = tempfile.TemporaryDirectory(prefix="sayso-metrics-")
+            os.environ[SHARED] = stack.enter_context(folder)
+        _run(host, port, workers)
+
+
+def _run(host: str, port: int, workers: int) -> None:
     uvicorn.run(
         "sayso.web.serving:worker_app",
         factory=True,

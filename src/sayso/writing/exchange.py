@@ -70,7 +70,7 @@ def parse_exchange(raw: bytes) -> Exchange:
         is_ours = value.pop("format") == FORMAT
         value |= {name: tuple(value[name]) for name in ("made_from", "written")}
         found = Exchange(**value)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         is_ours = False
     if not is_ours:
         raise IntegrityError(

@@ -15,7 +15,7 @@ from sayso.evidence.case import Given
 from sayso.evidence.checks import Outcome, Report
 from sayso.evidence.merkle_proofs import SortedTree
 from sayso.evidence.verify import verify_pack_bytes, verify_path, verify_receipt_bytes
-from sayso.ledger.store import CHOICE_LABEL, canonical_choice
+from sayso.ledger.entries import CHOICE_LABEL, canonical_choice
 from sayso.model import Choice
 from sayso.snapshot import seal, standing
 from tests.unit.evidence.builders import (

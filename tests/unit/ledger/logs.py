@@ -10,8 +10,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sayso.ledger import Ledger, ingest_choices, open_ledger, schema
-from sayso.ledger.ingest import seal
 from sayso.ledger.integrate import Integrated, integrate
+from sayso.ledger.sealing import seal
 from sayso.log import Checkpoint, Policy, folder_fetch, parse_checkpoint_text, parse_note
 from sayso.log.keys import KeyType, SignerKey
 from sayso.log.merkle import root_of

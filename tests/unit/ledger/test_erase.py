@@ -10,7 +10,7 @@ from sayso.erasure import erase
 from sayso.errors import RefusedError
 from sayso.ledger import Ledger, ingest_choices, ingest_table, schema
 from sayso.ledger.fsck import fsck
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.model import Choice, Presence, Reason
 from sayso.workspace import Workspace
 from tests.town import (

@@ -21,7 +21,7 @@ from sayso.errors import IntegrityError
 from sayso.ledger import Ledger, ingest_choices, ingest_table, open_ledger, schema
 from sayso.ledger import fsck as module
 from sayso.ledger.fsck import Report, fsck
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.ledger.versions import Version, version_at
 from sayso.model import Choice
 from sayso.opening import FOLDERS

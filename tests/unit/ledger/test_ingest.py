@@ -18,10 +18,11 @@ from sayso.canonical import commit
 from sayso.erasure import erase
 from sayso.errors import InputError
 from sayso.ledger import Ingested, Ledger, ingest_choices, ingest_table, open_ledger
+from sayso.ledger.entries import canonical_choice
 from sayso.ledger.fsck import fsck
-from sayso.ledger.ingest import FAULTS_SHOWN, seal
+from sayso.ledger.ingest import FAULTS_SHOWN
 from sayso.ledger.rows import member_row_commitment
-from sayso.ledger.store import canonical_choice
+from sayso.ledger.sealing import seal
 from sayso.ledger.versions import Version, version_at
 from sayso.log import EMPTY_ROOT, root_of
 from sayso.model import DEFAULT_PURPOSE, Choice
@@ -245,6 +246,13 @@ def test_csv_jsonl_and_parquet_say_the_same(folder: Path) -> None:
         found.append(facts(ledger))
         ledger.close()
     assert found[0] == found[1] == found[2]
+    for kind in ("csv", "jsonl"):  # as Windows saves it
+        marked = folder.parent / f"marked.{kind}"
+        marked.write_bytes(b"\xef\xbb\xbf" + (folder.parent / f"c.{kind}").read_bytes())
+        ledger = open_ledger(f"sqlite:///{folder / 'marked'}-{kind}.db", folder)
+        ingest_choices(ledger, marked, START_US, threads=2)
+        assert facts(ledger) == found[0]
+        ledger.close()
     zipped = folder.parent / "z.csv.gz"
     zipped.write_bytes(gzip.compress((folder.parent / "c.csv").read_bytes()))
     ledger = open_ledger(f"sqlite:///{folder / 'zipped'}.db", folder)

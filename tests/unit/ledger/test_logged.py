@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sayso.canonical import commit
 from sayso.errors import ConflictError, InputError, IntegrityError
 from sayso.ledger import Ledger, schema
+from sayso.ledger.entries import canonical_choice
 from sayso.ledger.fsck import fsck
 from sayso.ledger.logged import (
     PUBLIC_NAME,
@@ -25,7 +26,6 @@ from sayso.ledger.logged import (
     public_commitment,
     public_line,
 )
-from sayso.ledger.store import canonical_choice
 from sayso.log import TileReader, leaf_hash, parse_proof, verify_proof
 from sayso.log.tiles import Fetch
 from tests.unit.ledger.builders import say

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from sayso.erasure import erase
 from sayso.ledger import Ledger, ingest_choices
 from sayso.ledger.fsck import fsck
-from sayso.ledger.ingest import seal
+from sayso.ledger.sealing import seal
 from sayso.model import Choice
 from tests.town import START_US, choice_row, write_jsonl
 from tests.unit.ledger.builders import entries, head_rows, say, standings

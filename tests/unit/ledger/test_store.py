@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sayso.canonical import PUBLIC_KEY, commit, encode
 from sayso.errors import InputError, IntegrityError, UnavailableError
 from sayso.ledger import Ledger, open_ledger, schema
+from sayso.ledger.entries import canonical_choice
 from sayso.ledger.fsck import fsck
-from sayso.ledger.store import canonical_choice
 from sayso.model import DEFAULT_PURPOSE, Choice
 from tests.town import START_US
 from tests.unit.ledger.builders import (

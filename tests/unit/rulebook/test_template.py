@@ -25,6 +25,12 @@ TEMPLATES = Path(sayso.__file__).parent / "templates"
 BOOK = load_rulebook(TEMPLATES / "linkedin-2024")
 PURPOSE = "content-generation-training"
 START = Dated(date(2025, 11, 3))
+# With codes of their own: in which Union law applies, and for which a member only answers.
+TERRITORIES = {"AX", "GF", "GP", "MF", "MQ", "RE", "YT"}
+OUTSIDE = {
+    *("AW", "BL", "BQ", "CW", "GG", "GI", "GL", "IM", "JE", "NC", "PF", "PM", "SJ", "SX", "TF"),
+    "WF",
+}
 
 
 def at(text: str) -> datetime:
@@ -117,6 +123,19 @@ def test_the_purpose_names_its_setting_and_recipients() -> None:
         ("LI", "2025-11-03T12:00", ["EEA"]),
         ("NO", "2025-11-03T12:00", ["EEA"]),
         ("CH", "2025-11-03T12:00", []),
+        # Territories with codes of their own, in and out.
+        *((code, "2025-11-03T12:00", ["EEA", "EU"]) for code in sorted(TERRITORIES)),
+        *((code, "2024-09-18T12:00", ["EEA", "EU"]) for code in sorted(TERRITORIES)),
+        *((code, "2024-09-18T12:00", []) for code in sorted(OUTSIDE)),
+        ("RE", "1990-01-01T12:00", ["EU"]),
+        ("YT", "2013-12-31T12:00", []),
+        ("YT", "2014-01-01T12:00", ["EEA", "EU"]),
+        ("BL", "2011-12-31T12:00", ["EEA", "EU"]),
+        ("BL", "2012-01-02T12:00", []),
+        ("AX", "1994-06-01T12:00", ["EEA"]),
+        ("GI", "2020-01-31T22:59", ["EEA", "EU"]),
+        ("GI", "2020-12-31T22:59", ["EEA"]),
+        ("GI", "2020-12-31T23:00", []),
     ],
 )
 def test_membership_is_dated(country: str, instant: str, groups: list[str]) -> None:
@@ -129,6 +148,7 @@ def test_the_union_has_27_members_and_the_area_30(instant: str) -> None:
         name: sum(
             name in scopes_of(BOOK, member.country, at(instant))
             for member in BOOK.groups[name].members
+            if member.country not in TERRITORIES
         )
         for name in ("EU", "EEA")
     }
@@ -147,6 +167,14 @@ def test_the_union_has_27_members_and_the_area_30(instant: str) -> None:
         ("FR", "2025-11-02T22:59", 0, [Mode.NOT_ENABLED]),
         ("FR", "2025-11-02T23:00", 0, [Mode.OPT_OUT]),
         ("CH", "2024-09-18T12:00", 0, [Mode.NOT_ENABLED]),
+        # Where the law of the Union applies, and midnight is another one than in Paris.
+        ("RE", "2024-09-18T12:00", 0, [Mode.NOT_ENABLED]),
+        ("RE", "2025-11-02T19:59", 0, [Mode.NOT_ENABLED]),
+        ("RE", "2025-11-02T20:00", 0, [Mode.OPT_OUT]),
+        ("GF", "2025-11-03T02:59", 0, [Mode.NOT_ENABLED]),
+        ("GF", "2025-11-03T03:00", 0, [Mode.OPT_OUT]),
+        ("AX", "2024-09-18T12:00", 0, [Mode.NOT_ENABLED]),
+        ("NC", "2024-09-19T12:00", 0, [Mode.OPT_OUT]),
         ("US", "2024-09-17T12:00", 0, []),
         ("US", "2024-09-19T12:00", 0, [Mode.OPT_OUT]),
         ("CA", "2024-12-09T12:00", 0, [Mode.OPT_OUT]),

@@ -279,11 +279,10 @@ def pages_of(house: House) -> list[tuple[str, str, Access]]:
     from sayso.web.access import access_of
 
     found = []
-    for path, methods, endpoint in routes_of(house.app):
+    for method, path, endpoint in routes_of(house.app):
         if not path.startswith("/api/"):
             assert says_who(endpoint)
-            plain = re.sub(r"{[^}]*}", "x", path)
-            found += [(method, plain, access_of(endpoint)) for method in methods]
+            found.append((method, re.sub(r"{[^}]*}", "x", path), access_of(endpoint)))
     return found
 
 

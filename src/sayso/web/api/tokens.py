@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from sayso.errors import InputError
 from sayso.web.access import allow_anyone
+from sayso.web.api.answers import answers
 from sayso.web.clients import TOKEN_SECONDS
 from sayso.web.problems import NotSignedInError
 from sayso.web.request import desk_of
@@ -43,7 +44,7 @@ class TokenFault(BaseModel):
 @router.post(
     "/oauth2/token",
     response_model=Token,
-    responses={400: {"model": TokenFault}, 401: {"model": TokenFault}},
+    responses={**answers(), 400: {"model": TokenFault}, 401: {"model": TokenFault}},
 )
 @allow_anyone
 def give_token(

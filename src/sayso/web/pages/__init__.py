@@ -2,7 +2,16 @@
 
 from fastapi import APIRouter
 
-from sayso.web.pages import assistant, console, objection, receipts, records, setting, start
+from sayso.web.pages import (
+    assistant,
+    console,
+    objection,
+    public,
+    receipts,
+    records,
+    setting,
+    start,
+)
 
 routers: tuple[APIRouter, ...] = (
     start.router,
@@ -12,4 +21,5 @@ routers: tuple[APIRouter, ...] = (
     objection.router,
     assistant.router,
     console.router,
+    public.router,
 )

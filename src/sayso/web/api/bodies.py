@@ -1,0 +1,192 @@
+"""Bodies: what a request brings, read once whoever asks may ask.
+
+Promises: nothing is read before the route admits its caller; what was read has a digest, by
+which a repeated request is known; a file goes to the disk and never whole into memory, into a
+folder of its own that is gone when the request ends. A body of another form is refused.
+"""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi.exceptions import RequestValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from sayso.errors import InputError
+
+M = TypeVar("M")
+
+JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
+# Media type of a file -> what its name ends in; readers go by that.
+FILES = {
+    "application/vnd.apache.parquet": ".parquet",
+    "application/x-ndjson": ".jsonl",
+    "application/jsonl": ".jsonl",
+    "text/csv": ".csv",
+    ARROW: ".arrow",
+}
+# What a stream may become in memory: its buffers may be compressed.
+MAX_TABLE_BYTES = 1 << 30
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})?)?", re.ASCII
+)
+
+
+class Given(BaseModel):
+    """What a body may say; anything else in it is a fault."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def read_instant(value: object) -> object:
+    """Return an instant, aware UTC; a naive one is UTC, a date alone its midnight there."""
+    if value is None or isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        try:
+            read = datetime.fromisoformat(value.upper().replace(" ", "T"))
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise PydanticCustomError("instant", "not an instant such as 2025-11-02T16:00:00Z")
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(read_instant),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+# As `member_id` takes it; what it says is checked there.
+MemberId = Annotated[
+    str | Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)], Field(union_mode="left_to_right")
+]
+PurposeName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,79}$")]
+Known = Annotated[int, Field(ge=0, lt=1 << 62)]
+Text = Annotated[str, Field(max_length=500)]
+
+
+def media_type(request: Request) -> str:
+    """Return the media type of a body, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def need_media_type(request: Request, *allowed: str) -> str:
+    """Return the media type of a body.
+
+    Raises:
+        HTTPException: It is none of these.
+    """
+    found = media_type(request)
+    if found not in allowed:
+        raise HTTPException(415, headers={"accept": ", ".join(allowed)})
+    return found
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Return the body; its digest is kept with the request."""
+    body = await request.body()
+    request.state.body_digest = hashlib.sha256(body).hexdigest()
+    return body
+
+
+def parse(kind: Any, body: bytes) -> Any:
+    """Return what JSON says, as a type of pydantic's.
+
+    Raises:
+        RequestValidationError: It says something else, or is no JSON.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(body)
+    except ValidationError as error:
+        faults = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
+        raise RequestValidationError(faults) from None
+
+
+def json_of(model: type[M]) -> Callable[[Request], Awaitable[M]]:
+    """Return a dependency that reads a body of JSON as a model."""
+
+    async def read(request: Request) -> M:
+        need_media_type(request, JSON)
+        found: M = parse(model, await read_bytes(request))
+        return found
+
+    return read
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """Return how a route declares that its body is such JSON."""
+    BODIES.add(model)
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+def takes_file(*more: str) -> dict[str, Any]:
+    """Return how a route declares that its body is a file, or one of more media types."""
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (*FILES, *more)}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+# Models of bodies, for the document.
+BODIES: set[type[BaseModel]] = set()
+
+
+async def file_of(request: Request) -> AsyncIterator[Path]:
+    """Write the body into a file, for as long as the request takes; yield its path."""
+    kind = need_media_type(request, *FILES)
+    digest = hashlib.sha256()
+    with tempfile.TemporaryDirectory(prefix="sayso-body-") as folder:
+        path = Path(folder) / f"body{FILES[kind]}"
+        with path.open("wb") as file:
+            async for chunk in request.stream():
+                digest.update(chunk)
+                await run_in_threadpool(file.write, chunk)
+        request.state.body_digest = digest.hexdigest()
+        if kind == ARROW:
+            path = await run_in_threadpool(_as_parquet, path)
+        yield path
+
+
+def _as_parquet(path: Path) -> Path:
+    made = path.with_suffix(".parquet")
+    pq.write_table(read_arrow(path.read_bytes()), made)
+    return made
+
+
+def read_arrow(body: bytes) -> pa.Table:
+    """Return the table in an Arrow IPC stream, checked down to its last offset.
+
+    Raises:
+        InputError: It is none, or too large.
+    """
+    batches: list[pa.RecordBatch] = []
+    size = 0
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+            for batch in reader:
+                # Offsets are the sender's: unchecked, they may point anywhere.
+                batch.validate(full=True)
+                size += batch.nbytes
+                if size > MAX_TABLE_BYTES:
+                    raise InputError("the table is too large", hint="send it in parts")
+                batches.append(batch)
+            return pa.Table.from_batches(batches, reader.schema)
+    except (pa.ArrowException, OSError, ValueError):
+        raise InputError("the body is no Arrow stream", hint=f"send {ARROW}") from None

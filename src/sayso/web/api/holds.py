@@ -1,0 +1,324 @@
+"""Holds: one person stops, two lift.
+
+Promises: a hold is placed and published in one step by one caller. Lifting is asked for by one
+person and approved by another, never by a client; an ordered hold only where its authority
+approved. Who asked and who approved is kept by the subject that the provider of identities
+gives staff: an auditor must be able to read who answers for a lift, which a digest would
+hide; it is nobody's member id.
+
+Tables: `web_lift_request`, one row per request.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Path
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sayso.errors import ConflictError, InputError, RefusedError
+from sayso.facts import instant_of
+from sayso.ledger.store import Ledger
+from sayso.model import DEFAULT_PURPOSE, Dated, Hold, Position, Source
+from sayso.rulebook.schema import read_bound
+from sayso.snapshot.manifest import iso
+from sayso.web.access import Role, Scope, allow
+from sayso.web.api.answers import Shape, answers, told
+from sayso.web.api.bodies import Given, PurposeName, Text, json_of, takes
+from sayso.web.api.repeating import repeatable
+from sayso.web.desk import Desk
+from sayso.web.problems import NotFoundError
+from sayso.web.request import caller_of, desk_of
+from sayso.web.sealed import metadata
+
+router = APIRouter(prefix="/api/v1", tags=["holds"])
+
+READERS = (Role.OFFICER, Role.APPROVER, Role.ENGINEER, Role.AUDITOR, Role.REGULATOR, Role.ADMIN)
+PLACERS = (Role.OFFICER, Role.APPROVER, Role.ADMIN)
+APPROVERS = (Role.APPROVER, Role.ADMIN)
+
+lift_request = sa.Table(
+    "web_lift_request",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("hold_id", sa.String(100), nullable=False, index=True),
+    # As it was written: a civil date or an instant.
+    sa.Column("lifted", sa.String(40), nullable=False),
+    sa.Column("source", sa.String(500), nullable=False),
+    sa.Column("position", sa.String(20), nullable=False),
+    sa.Column("asked_by", sa.String(500), nullable=False),
+    sa.Column("asked_us", sa.BigInteger, nullable=False),
+    sa.Column("approved_by", sa.String(500)),
+    sa.Column("approved_us", sa.BigInteger),
+    # The entry that published the lift.
+    sa.Column("entry", sa.BigInteger),
+)
+
+Bound = Annotated[
+    Dated,
+    BeforeValidator(read_bound),
+    WithJsonSchema({"type": "string", "description": "A civil date, or an instant."}),
+]
+HoldId = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+Who = Annotated[str, Field(max_length=200)]
+
+
+class HoldGiven(Given):
+    """A hold to place."""
+
+    scope: Annotated[str, Field(min_length=1, max_length=80)]
+    begins: Annotated[Bound, Field(alias="from")]
+    placed_by: Annotated[Who, Field(min_length=1)]
+    asked_by: Who = ""
+    ordered_by: Who = ""
+    purposes: Annotated[tuple[PurposeName | Annotated[str, Field(pattern=r"^\*$")], ...],
+                        Field(min_length=1, max_length=50)] = (DEFAULT_PURPOSE,)  # fmt: skip
+    condition: Text = ""
+    source: Text | None = None
+
+
+class HoldTold(Shape):
+    """A published hold."""
+
+    id: str
+    scope: str
+    purposes: list[str]
+    begins: Annotated[str | None, Field(alias="from")]
+    exactness: str
+    lifted: str | None
+    placed_by: str
+    asked_by: str | None
+    ordered_by: str | None
+    position: str | None
+    condition: str | None
+
+
+class Holds(Shape):
+    """Every published hold, the lifted ones as well."""
+
+    holds: list[HoldTold]
+
+
+class Placed(Shape):
+    """A hold that stands from now on."""
+
+    hold_id: str
+    entry: int
+
+
+class LiftGiven(Given):
+    """What is asked for: from when the hold is lifted, and what its authority said."""
+
+    lifted: Annotated[Bound, Field(alias="from")]
+    source: Annotated[str, Field(min_length=1, max_length=500)]
+    position: Position
+
+
+class LiftTold(Shape):
+    """A request to lift a hold."""
+
+    number: int
+    hold_id: str
+    begins: Annotated[str, Field(alias="from")]
+    source: str
+    position: str
+    asked_by: str
+    asked_at: str
+    approved_by: str | None
+    approved_at: str | None
+    entry: int | None
+
+
+class Lifts(Shape):
+    """Requests to lift one hold, the oldest first."""
+
+    requests: list[LiftTold]
+
+
+@router.get("/holds", response_model=Holds, responses=answers())
+@allow(*READERS, scopes={Scope.HOLDS_READ})
+def list_holds(request: Request) -> Response:
+    """List the published holds."""
+    book = desk_of(request).workspace.rules().book
+    return told(Holds(holds=[hold_told(one) for one in book.holds]))
+
+
+@router.post(
+    "/holds",
+    status_code=201,
+    response_model=Placed,
+    responses=answers(409, 415),
+    openapi_extra=takes(HoldGiven),
+)
+@allow(*PLACERS, scopes={Scope.HOLDS_WRITE})
+@repeatable
+def place(request: Request, given: Annotated[HoldGiven, Depends(json_of(HoldGiven))]) -> Response:
+    """Place a hold: from its beginning on, everything in its scope stops."""
+    desk = desk_of(request)
+    name, receipt = desk.workspace.place_hold(
+        given.scope, begins=given.begins, placed_by=given.placed_by, asked_by=given.asked_by,
+        ordered_by=given.ordered_by, purposes=given.purposes, condition=given.condition,
+        source=_source(desk, given.source),
+    )  # fmt: skip
+    desk.stir()
+    return told(Placed(hold_id=name, entry=receipt.index), 201)
+
+
+@router.get("/holds/{hold_id}/lift-requests", response_model=Lifts, responses=answers(404))
+@allow(*PLACERS, Role.AUDITOR)
+def list_lifts(request: Request, hold_id: HoldId) -> Response:
+    """List the requests to lift a hold."""
+    desk = desk_of(request)
+    _find(desk, hold_id)
+    query = (
+        sa.select(lift_request)
+        .where(lift_request.c.hold_id == hold_id)
+        .order_by(lift_request.c.number)
+    )
+    with desk.workspace.ledger.reading() as con:
+        rows = con.execute(query).mappings().all()
+    return told(Lifts(requests=[_lift(dict(row)) for row in rows]))
+
+
+@router.post(
+    "/holds/{hold_id}/lift-requests",
+    status_code=201,
+    response_model=LiftTold,
+    responses=answers(404, 409, 415),
+    openapi_extra=takes(LiftGiven),
+)
+@allow(*PLACERS)
+@repeatable
+def ask(
+    request: Request, hold_id: HoldId, given: Annotated[LiftGiven, Depends(json_of(LiftGiven))]
+) -> Response:
+    """Ask that a hold be lifted; somebody else approves it."""
+    desk = desk_of(request)
+    _need_liftable(_find(desk, hold_id), given.position)
+    row = {
+        "hold_id": hold_id, "lifted": _written(given.lifted), "source": given.source,
+        "position": str(given.position), "asked_by": caller_of(request).subject,
+        "asked_us": desk.now_us(), "approved_by": None, "approved_us": None, "entry": None,
+    }  # fmt: skip
+    with desk.workspace.ledger.writing() as con:
+        done = con.execute(sa.insert(lift_request).values(row).returning(lift_request.c.number))
+        row["number"] = int(done.scalar_one())
+    return told(_lift(row), 201)
+
+
+@router.post(
+    "/holds/{hold_id}/lift-requests/{number}/approval",
+    response_model=LiftTold,
+    responses=answers(404, 409),
+)
+@allow(*APPROVERS)
+@repeatable
+def approve(
+    request: Request, hold_id: HoldId, number: Annotated[int, Path(ge=1, lt=1 << 31)]
+) -> Response:
+    """Approve a request of somebody else's: the hold is lifted and published at once."""
+    desk, caller = desk_of(request), caller_of(request)
+    ledger = desk.workspace.ledger
+    row = _row(ledger, hold_id, number)
+    if row["asked_by"] == caller.subject:
+        raise RefusedError("you asked for it yourself", hint="somebody else approves it")
+    _need_liftable(_find(desk, hold_id), Position(row["position"]))
+    claim = {"approved_by": caller.subject, "approved_us": desk.now_us()}
+    mine = sa.update(lift_request).where(lift_request.c.number == number)
+    with ledger.writing() as con:
+        done = con.execute(mine.where(lift_request.c.approved_by.is_(None)).values(claim))
+    if not done.rowcount:
+        raise ConflictError("the request was approved before", hint="see the hold")
+    try:
+        receipt = desk.workspace.lift_hold(
+            hold_id, lifted=read_bound(row["lifted"]), source=_source(desk, row["source"]),
+            position=Position(row["position"]),
+        )  # fmt: skip
+    except BaseException:
+        with ledger.writing() as con:
+            con.execute(mine.values(approved_by=None, approved_us=None))
+        raise
+    with ledger.writing() as con:
+        con.execute(mine.values(entry=receipt.index))
+    desk.stir()
+    return told(_lift({**row, **claim, "entry": receipt.index}))
+
+
+def hold_told(one: Hold) -> HoldTold:
+    """Return a hold as the API tells it."""
+    return HoldTold.model_validate(
+        {
+            "id": one.hold_id,
+            "scope": one.scope,
+            "purposes": sorted(one.purposes),
+            "from": _written(one.begins) if one.begins else None,
+            "exactness": str(one.begins.exactness) if one.begins else "unknown",
+            "lifted": _written(one.lifted) if one.lifted else None,
+            "placed_by": one.placed_by,
+            "asked_by": one.asked_by or None,
+            "ordered_by": one.ordered_by or None,
+            "position": str(one.position) if one.position else None,
+            "condition": one.condition or None,
+        }
+    )
+
+
+def _written(bound: Dated) -> str:
+    return str(Dated(bound.value))
+
+
+def _lift(row: Mapping[str, Any]) -> LiftTold:
+    approved_us = row["approved_us"]
+    return LiftTold.model_validate(
+        {
+            "number": row["number"],
+            "hold_id": row["hold_id"],
+            "from": row["lifted"],
+            "source": row["source"],
+            "position": row["position"],
+            "asked_by": row["asked_by"],
+            "asked_at": iso(instant_of(row["asked_us"])),
+            "approved_by": row["approved_by"],
+            "approved_at": None if approved_us is None else iso(instant_of(approved_us)),
+            "entry": row["entry"],
+        }
+    )
+
+
+def _row(ledger: Ledger, hold_id: str, number: int) -> dict[str, Any]:
+    query = sa.select(lift_request).where(
+        lift_request.c.number == number, lift_request.c.hold_id == hold_id
+    )
+    with ledger.reading() as con:
+        row = con.execute(query).mappings().first()
+    if row is None:
+        raise NotFoundError("there is no such request", hint="list those of the hold")
+    return dict(row)
+
+
+def _find(desk: Desk, hold_id: str) -> Hold:
+    for hold in desk.workspace.rules().book.holds:
+        if hold.hold_id == hold_id:
+            return hold
+    raise NotFoundError("there is no such hold", hint="list the holds")
+
+
+def _need_liftable(hold: Hold, position: Position) -> None:
+    if hold.lifted is not None:
+        raise ConflictError(f"the hold is lifted, from {hold.lifted}", hint="place a new one")
+    if hold.ordered_by and position is not Position.APPROVED:
+        raise RefusedError(
+            f"the hold was ordered by '{hold.ordered_by}', who has not approved",
+            hint="lift it once they have, with position 'approved'",
+        )
+
+
+def _source(desk: Desk, text: str | None) -> Source | None:
+    if text is None or text.strip() in {"", "assumption"}:
+        return None
+    if any(ord(sign) < 32 for sign in text):
+        raise InputError("the source is no line of text", hint="write a title or an address")
+    address = text if text.startswith(("http://", "https://")) else ""
+    return Source(title=text, address=address, seen=desk.clock().date())

@@ -1,0 +1,102 @@
+"""Repeating: a request with an idempotency key takes effect once, however often it comes.
+
+Promises: the same key with the same request gives the same answer, byte for byte, and a
+header that says so; with another request it is refused; while the first is under way, too.
+The answer is kept for a day, sealed with caller and key, so that nobody without the key reads
+it. A refusal is not kept: nothing was done. A worker that died amid a request leaves its key
+taken for ten minutes; whoever repeats it after that may do the thing twice.
+
+Source: draft-ietf-httpapi-idempotency-key-header-07 (lapsed; followed as it is used).
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sayso.errors import InputError
+from sayso.web.problems import InFlightError, ReusedKeyError
+from sayso.web.request import caller_of, desk_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+HEADER, REPLAYED = "idempotency-key", "idempotency-replayed"
+KEPT_US = 24 * 60 * 60 * 1_000_000
+PENDING_US = 600 * 1_000_000
+_MARK = "__sayso_repeatable__"
+# A short key could be tried by whoever reads the database.
+_KEY = re.compile(r"[\x21-\x7e]{16,200}")
+_HEADERS = ("content-type", "location", "etag", "link")
+
+
+def repeatable(endpoint: F) -> F:
+    """Have a route's function take effect once for each idempotency key.
+
+    The function takes `request` by name; its body was read by a dependency of `bodies`.
+    """
+
+    @wraps(endpoint)
+    def once(**given: Any) -> Response:
+        request: Request = given["request"]
+        key = request.headers.get(HEADER)
+        if key is None:
+            answer: Response = endpoint(**given)
+            return answer
+        return _once(request, key, lambda: endpoint(**given))
+
+    setattr(once, _MARK, True)
+    return once  # type: ignore[return-value]
+
+
+def is_repeatable(endpoint: object) -> bool:
+    """Whether a route's function takes effect once for each idempotency key."""
+    return bool(getattr(endpoint, _MARK, False))
+
+
+def _once(request: Request, key: str, work: Callable[[], Response]) -> Response:
+    if not _KEY.fullmatch(key):
+        raise InputError(
+            "an idempotency key has 16 to 200 visible characters", hint="use a random UUID"
+        )
+    desk, caller = desk_of(request), caller_of(request)
+    secret = f"{'client' if caller.is_client else 'person'}\n{caller.subject}\n{key}"
+    asked = _digest(request)
+    now_us = desk.now_us()
+    if not desk.answers.put(secret, {"asked": asked}, now_us=now_us, lasts_us=PENDING_US):
+        return _again(desk.answers.get(secret, now_us), asked)
+    try:
+        answer = work()
+    except BaseException:
+        desk.answers.drop(secret)
+        raise
+    kept = {
+        "asked": asked, "status": answer.status_code,
+        "headers": {name: answer.headers[name] for name in _HEADERS if name in answer.headers},
+        "body": base64.b64encode(bytes(answer.body)).decode(),
+    }  # fmt: skip
+    desk.answers.replace(secret, kept, expires_us=now_us + KEPT_US)
+    return answer
+
+
+def _again(kept: dict[str, Any] | None, asked: str) -> Response:
+    if kept is not None and kept["asked"] != asked:
+        raise ReusedKeyError("this idempotency key came with another request", hint="use a new key")
+    if kept is None or "status" not in kept:
+        raise InFlightError(
+            "a request with this idempotency key is under way", hint="repeat it in a moment"
+        )
+    headers = {**kept["headers"], REPLAYED: "true"}
+    return Response(base64.b64decode(kept["body"]), kept["status"], headers=headers)
+
+
+def _digest(request: Request) -> str:
+    told = [
+        request.method, request.url.path, request.url.query,
+        request.headers.get("content-type", ""), getattr(request.state, "body_digest", ""),
+    ]  # fmt: skip
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()

@@ -1,0 +1,286 @@
+"""Group commit: many threads, one transaction, one receipt each."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from sayso.erasure import erase
+from sayso.errors import InputError, RefusedError, SaysoError, UnavailableError
+from sayso.ledger import Ledger, Receipt, committing, open_ledger, schema
+from sayso.ledger.committing import Committer
+from sayso.ledger.fsck import fsck
+from sayso.model import DEFAULT_PURPOSE, Choice
+from tests.town import START_US
+from tests.unit.ledger.builders import entries, say
+
+THREADS, CHOICES = 8, 25
+SAID = (Choice.ON, Choice.OFF, Choice.DEFERRED)
+
+
+@pytest.fixture
+def committer(ledger: Ledger) -> Iterator[Committer]:
+    """A committer on an empty ledger."""
+    with Committer(ledger) as made:
+        yield made
+
+
+def hand_in(committer: Committer, who: str, channel: str = "web") -> "Future[Receipt]":
+    """Hand in one `off`."""
+    return committer.hand_in(
+        who, DEFAULT_PURPOSE, Choice.OFF, effective_us=START_US, recorded_us=START_US,
+        channel=channel,
+    )  # fmt: skip
+
+
+def as_one_batch(
+    ledger: Ledger, committer: Committer, ids: list[str], channel: str = "web"
+) -> list["Future[Receipt]"]:
+    """Hand in choices that wait together, as another writer is at work."""
+    with ledger.writing():
+        first = hand_in(committer, "before")
+        while committer._waiting:
+            threading.Event().wait(0.001)
+        futures = [hand_in(committer, who, channel) for who in ids]
+    first.result(30)
+    return futures
+
+
+def during(threads: int, work: Callable[[int], object]) -> None:
+    """Run a function in threads, and raise what any of them raised."""
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, number) for number in range(threads)]:
+            done.result()
+
+
+# ---- what is acknowledged ---------------------------------------------------------------
+
+
+def test_threads_leave_every_acknowledged_choice_once(ledger: Ledger, committer: Committer) -> None:
+    acknowledged: dict[int, tuple[str, str, bytes]] = {}
+
+    def choose(number: int) -> None:
+        last = -1
+        for turn in range(CHOICES):
+            who, name = f"m{(number + turn) % 11}", f"{number}/{turn}"
+            receipt = committer.append_choice(
+                who, DEFAULT_PURPOSE, SAID[turn % 3], effective_us=START_US + turn,
+                recorded_us=START_US, channel=name,
+            )  # fmt: skip
+            assert receipt.index > last
+            last = receipt.index
+            acknowledged[receipt.index] = (who, name, receipt.commitment)
+
+    during(THREADS, choose)
+    found = {
+        index: (row["member_id"], row["channel"], row["commitment"])
+        for index, row in entries(ledger).items()
+    }
+    assert found == dict(sorted(acknowledged.items()))
+    assert list(found) == list(range(THREADS * CHOICES))
+    assert ledger.size() == THREADS * CHOICES
+    assert fsck(ledger).commitments == THREADS * CHOICES
+
+
+def test_two_committers_and_a_single_writer_leave_no_gap(ledger: Ledger, ledger_url: str) -> None:
+    other = open_ledger(ledger_url, ledger.folder)
+    with Committer(ledger) as one, Committer(other) as two:
+
+        def choose(number: int) -> None:
+            for turn in range(CHOICES):
+                if number == 0:
+                    say(ledger, f"s{turn}")
+                elif number == 1:
+                    ledger.append_public("note", {"n": turn}, START_US)
+                else:
+                    hand_in((one, two)[number % 2], f"m{turn}").result(60)
+
+        during(6, choose)
+    other.close()
+    report = fsck(ledger)
+    assert report.size == 6 * CHOICES
+    assert report.commitments == 6 * CHOICES
+
+
+def test_the_order_of_handing_in_is_the_order_of_the_indexes(
+    ledger: Ledger, committer: Committer
+) -> None:
+    futures = [hand_in(committer, f"m{number % 5}", str(number)) for number in range(100)]
+    assert [done.result(30).index for done in futures] == list(range(100))
+    assert [row["channel"] for row in entries(ledger).values()] == [str(n) for n in range(100)]
+
+
+def test_a_back_dated_on_counts_from_its_recording(ledger: Ledger, committer: Committer) -> None:
+    committer.append_choice(
+        "7", DEFAULT_PURPOSE, Choice.ON, effective_us=START_US - 9, recorded_us=START_US
+    )
+    (row,) = entries(ledger).values()
+    assert (row["effective_us"], row["claimed_us"]) == (START_US, START_US - 9)
+
+
+def test_a_member_keeps_one_key_in_one_batch(ledger: Ledger, committer: Committer) -> None:
+    futures = as_one_batch(ledger, committer, ["7", "8", "7", "7"])
+    assert [done.result(30).index for done in futures] == [1, 2, 3, 4]
+    assert fsck(ledger).commitments == 5
+    with ledger.reading() as con:
+        assert con.execute(sa.select(sa.func.count()).select_from(schema.member_key)).scalar() == 3
+
+
+# ---- each their own ---------------------------------------------------------------------
+
+
+def test_an_erased_members_choice_fails_alone(ledger: Ledger, committer: Committer) -> None:
+    say(ledger, "gone")
+    erase(ledger, "gone", START_US)
+    size = ledger.size()
+    futures = as_one_batch(ledger, committer, ["a", "gone", "b", "gone", "c"])
+    for place in (1, 3):
+        with pytest.raises(RefusedError, match="erased"):
+            futures[place].result(30)
+    assert [futures[place].result(30).index for place in (0, 2, 4)] == [
+        size + 1,
+        size + 2,
+        size + 3,
+    ]
+    assert ledger.size() == size + 4
+    assert fsck(ledger).size == size + 4
+
+
+def test_a_batch_of_the_erased_alone_takes_no_index(ledger: Ledger, committer: Committer) -> None:
+    say(ledger, "gone")
+    erase(ledger, "gone", START_US)
+    size = ledger.size()
+    with pytest.raises(RefusedError):
+        hand_in(committer, "gone").result(30)
+    assert ledger.size() == size
+
+
+def test_text_without_utf_8_never_reaches_the_others(committer: Committer) -> None:
+    with pytest.raises(InputError, match="no text"):
+        hand_in(committer, "m\ud800")
+    assert hand_in(committer, "7").result(30).index == 0
+
+
+@pytest.mark.postgres
+def test_a_value_that_the_database_cannot_hold_fails_alone(postgres_url: str, folder: Path) -> None:
+    ledger = open_ledger(postgres_url, folder)
+    with Committer(ledger) as committer:
+        futures = as_one_batch(ledger, committer, ["a", "b\x00", "c"])
+        with pytest.raises(InputError, match="NUL"):
+            futures[1].result(30)
+        assert [futures[place].result(30).index for place in (0, 2)] == [1, 2]
+        assert hand_in(committer, "d").result(30).index == 3
+    assert fsck(ledger).size == 4
+    ledger.close()
+
+
+# ---- failures ---------------------------------------------------------------------------
+
+
+def test_a_failure_reaches_everybody_of_the_batch_and_passes(
+    ledger: Ledger, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def fail(*_given: object) -> list[object]:
+        raise UnavailableError("the ledger's database did not answer")
+
+    with monkeypatch.context() as patch:
+        with ledger.writing():
+            first = hand_in(committer, "before")
+            while committer._waiting:
+                threading.Event().wait(0.001)
+            patch.setattr(committing, "append_choices", fail)
+            futures = [hand_in(committer, f"m{number}") for number in range(3)]
+        first.result(30)
+        assert all(isinstance(done.exception(30), UnavailableError) for done in futures)
+    assert hand_in(committer, "after").result(30).index == 1
+    assert ledger.size() == 2
+
+
+@pytest.mark.postgres
+def test_connections_cut_amid_the_load(postgres_url: str, folder: Path) -> None:
+    ledger = open_ledger(postgres_url, folder)
+    acknowledged: dict[int, str] = {}
+    cut = threading.Event()
+    lost: list[SaysoError] = []
+
+    def choose(number: int) -> None:
+        for turn in range(200):
+            try:
+                receipt = hand_in(committer, f"m{turn}", f"{number}/{turn}").result(60)
+            except UnavailableError as error:
+                lost.append(error)
+            else:
+                assert receipt.index not in acknowledged
+                acknowledged[receipt.index] = f"{number}/{turn}"
+        cut.set()
+
+    def sever(_number: int) -> None:
+        end = sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        while not cut.wait(0.05):
+            with killer.engine.connect() as con:
+                con.execute(end)
+
+    killer = open_ledger(postgres_url, folder)
+    with Committer(ledger) as committer:
+        during(5, lambda number: choose(number) if number else sever(number))
+        assert hand_in(committer, "after", "after").result(60)
+    killer.close()
+    assert lost
+    found = {index: row["channel"] for index, row in entries(ledger).items()}
+    assert acknowledged.items() <= found.items()
+    assert sorted(found) == list(range(ledger.size()))
+    assert fsck(ledger).commitments == ledger.size()
+    ledger.close()
+
+
+# ---- closing and sealing ----------------------------------------------------------------
+
+
+def test_closing_takes_what_waits_and_nothing_more(ledger: Ledger) -> None:
+    committer = Committer(ledger)
+    futures = [hand_in(committer, f"m{number}") for number in range(50)]
+    committer.close()
+    assert all(done.done() for done in futures)
+    assert ledger.size() == 50
+    with pytest.raises(UnavailableError, match="closing"):
+        hand_in(committer, "late")
+
+
+def test_the_head_is_sealed_while_choices_go_on(ledger: Ledger) -> None:
+    with Committer(ledger, seal_rows=50) as committer:
+        during(4, lambda n: [hand_in(committer, f"m{n}-{t}").result(60) for t in range(60)])
+    report = fsck(ledger)
+    assert report.segments >= 1
+    assert report.commitments == ledger.size() == 240
+    assert sorted(entries(ledger)) == list(range(240))
+
+
+def test_a_seal_that_fails_is_told_and_tried_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[int] = []
+
+    def fail(_ledger: Ledger, us: int, **_given: int) -> int:
+        calls.append(us)
+        raise OSError("disk full")
+
+    monkeypatch.setattr(committing, "seal", fail)
+    with Committer(ledger, seal_rows=1) as committer:
+        while len(calls) < 2:
+            hand_in(committer, "7").result(30)
+    assert "sealing failed: OSError" in caplog.text
+
+
+def test_whoever_is_alone_waits_for_nobody(
+    ledger: Ledger, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "GATHER_SECONDS", 30.0)
+    for number in range(5):
+        assert hand_in(committer, "7").result(10).index == number
