@@ -10,7 +10,7 @@ python -m bench.shards             what sharding costs in quality: docs/shards.m
 import argparse
 from pathlib import Path
 
-from bench import build, decide, ledger, log, service, training
+from bench import build, decide, ledger, log, serving, training
 from bench.measure import Report
 
 
@@ -49,9 +49,9 @@ def main() -> None:
     if given.only in {None, "training"}:
         training.run(report, given.out, max(12, int(300 * scale)), min(given.runs, 3))
     if given.only in {None, "appends"}:
-        service.appends(report, given.out, given.runs)
+        serving.appends(report, given.out, given.runs)
     if given.only in {None, "present"}:
-        service.present(report, given.out, int(100_000 * scale), given.runs)
+        serving.present(report, given.out, int(100_000 * scale), given.runs)
     report.write(given.out / "report.json")
 
 
