@@ -1,7 +1,8 @@
 """Fixtures of all tests: databases, ledgers, workspaces.
 
 A test that takes `ledger` or `ledger_url` runs on SQLite and on PostgreSQL. Where no
-PostgreSQL answers, its half is skipped and the end of the run says so. So it is with Spark.
+PostgreSQL answers, its half is skipped and the end of the run says so. So it is with Spark and
+with Chromium.
 """
 
 import importlib.util
@@ -25,6 +26,7 @@ from tests.town import Clock
 SERVER = os.environ.get("SAYSO_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")
 NO_SERVER = "no PostgreSQL answers"
 NO_SPARK = "no Spark"
+NO_CHROMIUM = "no Chromium"
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -57,6 +59,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lost:
         terminalreporter.section("SPARK WAS NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.line(f"{len(lost)} tests were skipped: {why_no_spark()}", red=True)
+    lost = [one for one in skipped if NO_CHROMIUM in str(one.longrepr)]
+    if lost:
+        terminalreporter.section("BROWSERS WERE NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(
+            f"{len(lost)} tests were skipped: {NO_CHROMIUM}; 'make browser' installs it", red=True
+        )
 
 
 def why_no_spark() -> str:
