@@ -181,7 +181,7 @@ def test_a_double_click_is_one_objection(tab: NewTab, service: Service) -> None:
 
 
 def test_an_off_is_never_taken_for_a_repetition(tab: NewTab, service: Service) -> None:
-    """The same form, sent again after another answer was given elsewhere."""
+    """The same form, sent again: once at once, and once after another answer was given."""
     who = service.newcomer()
     first, second = tab(who), tab(who)
     first.goto(SETTING)
@@ -189,7 +189,10 @@ def test_an_off_is_never_taken_for_a_repetition(tab: NewTab, service: Service) -
         str(one.get_attribute("name")): str(one.get_attribute("value"))
         for one in first.locator(f'form[action="{SETTING}"] input[type=hidden]').all()
     } | {"choice": "off"}
-    first.request.post(SETTING, form=fields, max_redirects=0)
+    again = [first.request.post(SETTING, form=fields, max_redirects=0) for _ in range(2)]
+    assert said(service, who) == ["off"]
+    assert len({one.headers["location"] for one in again}) == 1
+
     save(second, "on")
     first.request.post(SETTING, form=fields, max_redirects=0)
 

@@ -10,7 +10,8 @@ from tests.browser.service import HELD, Service
 # Every field, button and link of a page, as a browser counts them: a group of radios is one stop.
 STOPS = """() => {
     const found = [...document.querySelectorAll(
-        'a[href], button, input:not([type=hidden]), select, textarea, [tabindex="0"]')];
+        'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'
+    )].filter(one => one.checkVisibility());
     const names = new Set(found.filter(one => one.type === 'radio').map(one => one.name));
     return found.filter(one => one.type !== 'radio').length + names.size;
 }"""
