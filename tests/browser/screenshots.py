@@ -17,7 +17,7 @@ from tests.browser.pages import ALL, Place, go
 from tests.browser.service import ROOT, Service, open_browser, running
 
 FOLDER = ROOT / "docs" / "screenshots"
-DESK = {"width": 1000, "height": 760}
+DESK = {"width": 900, "height": 540}
 HAND = {"width": 390, "height": 780}
 
 
@@ -46,7 +46,7 @@ PICTURES = (
     Picture("records", "records"),
     Picture("assistant", "assistant"),
     Picture("transparency", "/transparency"),
-    Picture("timeline", "/transparency/timeline"),
+    Picture("timeline", "/transparency/timeline", {"width": 900, "height": 450}),
     Picture("setting-dark", "setting answered", options={"color_scheme": "dark"}),
     Picture("setting-zh-Hant", "setting by default", HAND, "zh-Hant"),
 )
@@ -86,7 +86,7 @@ def main(folder: Path) -> None:
         for picture in PICTURES:
             if picture.place in places:
                 path = take(browser, service, picture, places[picture.place], folder)
-                print(f"{path.name}: {path.stat().st_size} bytes")
+                sys.stdout.write(f"{path.name}: {path.stat().st_size} bytes\n")
         browser.close()
 
 

@@ -185,7 +185,7 @@ def test_an_off_is_never_taken_for_a_repetition(tab: NewTab, service: Service) -
     who = service.newcomer()
     first, second = tab(who), tab(who)
     first.goto(SETTING)
-    fields = {
+    fields: dict[str, str | float | bool] = {
         str(one.get_attribute("name")): str(one.get_attribute("value"))
         for one in first.locator(f'form[action="{SETTING}"] input[type=hidden]').all()
     } | {"choice": "off"}

@@ -19,9 +19,7 @@ STOPS = """() => {
 
 @pytest.mark.parametrize("colours", ["none", "active"])
 @pytest.mark.parametrize("place", ALL, ids=lambda place: place.name)
-def test_focus_is_seen_and_goes_as_the_page_reads(
-    tab: NewTab, place: Place, colours: str
-) -> None:
+def test_focus_is_seen_and_goes_as_the_page_reads(tab: NewTab, place: Place, colours: str) -> None:
     page = go(tab(place.who, forced_colors=colours), place)
     # What was done first left the focus somewhere: begin at the top.
     page.evaluate("() => { document.activeElement.blur(); getSelection().collapse(document.body) }")

@@ -74,7 +74,9 @@ def object_(
         gettext = translations(language_of(request)).gettext
         fault = gettext("Write a shorter reason, or none")
         page = Objection(
-            "Object to training", words.replace("\x00", ""), bool(every),
+            "Object to training",
+            words.replace("\x00", ""),
+            bool(every),
             faults=(("reason", fault),),
         )
         return render(request, "objection.html", page, 422)
