@@ -23,12 +23,12 @@ from sayso.model import (
     Authorship,
     Category,
     Choice,
+    Jurisdiction,
     MemberFacts,
     RecordFacts,
     Status,
     Visibility,
 )
-from sayso.rulebook.in_force import InForce
 from sayso.tables import connect, open_table, quoted, reading
 
 
@@ -99,12 +99,12 @@ def instant_of(us: int) -> datetime:
 
 
 def member_facts(
-    standing: Standing, notices: tuple[datetime, ...], current: InForce
+    standing: Standing, notices: tuple[datetime, ...], law: Jurisdiction | None
 ) -> MemberFacts:
-    """Return the facts that a decision depends on."""
+    """Return the facts that a decision depends on; `law` is that of the standing's country."""
     return MemberFacts(
         presence=standing.presence,
-        jurisdiction=current.jurisdiction(standing.country),
+        jurisdiction=law,
         status=Status(standing.status) if standing.status in set(Status) else None,
         born=standing.born,
         choice=standing.choice,

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sayso.attest.trust import Trust
 from sayso.decision.cells import Cells, tabulate
-from sayso.decision.content import content_columns
+from sayso.decision.content import content_table
 from sayso.decision.explain import Explanation
 from sayso.decision.many import Decisions, decide_many
 from sayso.decision.one import decide
@@ -92,7 +92,7 @@ class Workspace:
         trust: Who signs, and whose word a checkpoint needs.
         retention: How long each kind of data is kept.
         progress: Told of long work.
-        committer: Appends choices many at a time, where many threads make them.
+        committer: What appends choices where many threads make them; None: each by itself.
     """
 
     path: Path
@@ -211,20 +211,21 @@ class Workspace:
         said = _choice(choice)
         if purpose == EVERY_PURPOSE and said is not Choice.OFF:
             raise InputError("purpose '*' goes only with off", hint="name the purpose")
-        if purpose != EVERY_PURPOSE and purpose not in self.rules().book.purposes:
-            hint = f"{purposes_hint(self.rules().book)} or, with off, *"
+        if purpose != EVERY_PURPOSE and purpose not in (book := self.rules().book).purposes:
+            hint = f"{purposes_hint(book)} or, with off, *"
             raise InputError(f"unknown purpose '{purpose}'", hint=hint)
         if country is not None and country not in COUNTRIES:
             raise InputError(f"unknown country '{country}'", hint="give an ISO 3166-1 code")
         for what, text in (("channel", channel), ("setting version", setting_version)):
             _text(what, text)
         now_us = self._now_us()
-        receipt = (self.committer or self.ledger).append_choice(
+        append = (self.committer or self.ledger).append_choice
+        receipt = append(
             member_id(member), purpose, said,
             effective_us=now_us if effective_at is None else microseconds(_utc(effective_at)),
             recorded_us=now_us, country=country, channel=channel, setting_version=setting_version,
         )  # fmt: skip
-        if self.committer is None:  # which seals beside its work
+        if self.committer is None:  # which seals by itself
             seal(self.ledger, now_us)
         return receipt
 
@@ -329,7 +330,7 @@ class Workspace:
         standing, notices = standing_of_one(
             self.ledger, who, purpose, microseconds(at), size, members
         )
-        facts = member_facts(standing, notices, current)
+        facts = member_facts(standing, notices, current.jurisdiction(standing.country))
         return Explanation(
             decision=decide(Facts(at, facts, record)),
             member=who,
@@ -380,7 +381,7 @@ class Workspace:
             InputError: The content cannot be read, or the rulebook does not declare the purpose.
         """
         need_purpose(self.rules(known), purpose)
-        table = content if isinstance(content, pa.Table) else _content_table(content)
+        table = content if isinstance(content, pa.Table) else content_table(content)
         column = table["member_id"] if "member_id" in table.column_names else None
         integer_ids = column is not None and pa.types.is_integer(column.type)
         states = self.states(
@@ -495,13 +496,3 @@ def _choice(choice: Choice | str) -> Choice:
     if said is Choice.UNSET:
         raise InputError(f"unknown choice '{choice}'", hint="use on, off or deferred")
     return said
-
-
-def _content_table(content: Path | str | duckdb.DuckDBPyRelation) -> pa.Table:
-    if isinstance(content, duckdb.DuckDBPyRelation):
-        return content.to_arrow_table()
-    with connect() as con, reading(content):
-        table = open_table(con, Path(content))
-        integer_ids = table.has_integers("member_id")
-        columns = content_columns(table, integer_ids=integer_ids)
-        return con.sql(f"SELECT {columns} FROM {table.sql}").to_arrow_table()

@@ -9,8 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,13 +20,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Playwright
 
+from sayso.errors import UnavailableError
 from sayso.ledger.kept import keep
-from sayso.model import DEFAULT_PURPOSE, Choice, Dated
+from sayso.model import DEFAULT_PURPOSE, Dated
 from sayso.opening import init_workspace
 from sayso.receipting import Said, choices_of
 from sayso.training import Order, Recipe, release, train
 from sayso.training.environment import need_torch
-from sayso.errors import UnavailableError
 from sayso.web.access import Caller, Role
 from sayso.web.desk import Desk, open_desk, system_clock
 from sayso.web.development import MARK, SECRET_FILE
@@ -37,8 +35,14 @@ from sayso.web.sessions import COOKIE
 from sayso.workspace import Workspace
 from sayso.writing.exchange import Exchange
 from tests.e2e.cli import COMMAND, environment
-from tests.town import MEMBER_COLUMNS, NOTICE_COLUMNS, member_row, record_row, write_content
-from tests.town import write_csv
+from tests.town import (
+    MEMBER_COLUMNS,
+    NOTICE_COLUMNS,
+    member_row,
+    record_row,
+    write_content,
+    write_csv,
+)
 from tests.unit.training.lab import small_base
 
 ROOT = Path(__file__).parents[2]

@@ -39,6 +39,7 @@ from sayso.training.runs import DROPPED, SOURCE, load_origin, load_run
 from sayso.training.runs import NAME as RUN
 from sayso.training.servable import load_dropped
 from sayso.training.shards import parse_tags
+from sayso.transparency.state import parse_when
 from sayso.writing.exchange import Exchange, parse_exchange
 from tests.fuzz.broken import SEEDS, broken
 from tests.fuzz.targets import TARGETS
@@ -147,6 +148,7 @@ OTHERS: dict[str, tuple[Parser, list[bytes]]] = {
     ),
     "instant": (of_text(parse_instant), [b"2025-11-03", b"2025-11-02T16:00:00+08:00"]),
     "bound": (of_text(parse_bound), [b"2025-11-03", b"2025-11-02T16:00:00Z"]),
+    "when": (of_text(parse_when), [b"2025-11-03", b"2025-11-02T16:00:00Z"]),
     "foreign-instant": (of_text(parse_foreign_instant), [b"2025-11-03 10:00:00 UTC"]),
     "foreign-day": (of_text(parse_day), [b"3 Nov 2025", b"2025-11-03"]),
 }
@@ -260,10 +262,12 @@ REACHED = {
     "retention.parse_retention": "settings",
     "rulebook.parse.parse_rulebook": "rulebook",
     "settings.parse_assistant": "settings",
+    "settings.parse_web": "settings",
     "snapshot.manifest.parse_manifest": "manifest",
     "sources.dialects.parse_day": "foreign-day",
     "sources.dialects.parse_instant": "foreign-instant",
     "training.shards.parse_tags": "tags",
+    "transparency.state.parse_when": "when",
     "writing.exchange.parse_exchange": "exchange",
 }
 # Of values that are typed already.

@@ -64,6 +64,20 @@ def content_columns(table: Table, *, integer_ids: bool) -> str:
     )
 
 
+def content_table(content: Path | str | duckdb.DuckDBPyRelation) -> pa.Table:
+    """Return what a file or a relation holds as a table, with integer ids where they are.
+
+    Raises:
+        InputError: It cannot be read, or has no record_id.
+    """
+    if isinstance(content, duckdb.DuckDBPyRelation):
+        return content.to_arrow_table()
+    with connect() as con, reading(content):
+        table = open_table(con, Path(content))
+        columns = content_columns(table, integer_ids=table.has_integers("member_id"))
+        return con.sql(f"SELECT {columns} FROM {table.sql}").to_arrow_table()
+
+
 def as_content(
     content: pa.Table | Path | str | duckdb.DuckDBPyRelation, *, integer_ids: bool
 ) -> pa.Table:

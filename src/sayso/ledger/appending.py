@@ -152,22 +152,44 @@ def _through_postgresql(
     ledger: "Ledger", con: sa.Connection, choices: Sequence[NewChoice]
 ) -> list[Outcome]:
     driver: Any = con.connection.driver_connection
+    # No parameters, so that all of it goes as one message.
+    message = _MESSAGE.format(_literal(driver, _given(ledger, choices)))
     try:
-        if not con.connection.info.get(_PREPARE):
-            driver.execute(_PREPARE)
-            con.connection.info[_PREPARE] = True
-        with driver.cursor() as cursor:
-            # No parameters, so that all of it goes as one message.
-            cursor.execute(_MESSAGE.format(_literal(driver, _given(ledger, choices))))
-            for _ in range(_ANSWER):
-                cursor.nextset()
-            rows = cursor.fetchall()
+        try:
+            rows = _sent(con, driver, message)
+        except driver_errors().InvalidSqlStatementName:
+            # The driver forgets everything prepared after some rollbacks (DEALLOCATE ALL). Then
+            # nothing was appended, since EXECUTE failed before COMMIT.
+            driver.rollback()
+            con.connection.info.pop(_PREPARE, None)
+            rows = _sent(con, driver, message)
     except BaseException:
         # Nobody knows how far it came: the connection, and all that it holds, goes.
         con.invalidate()
         raise
     found = {int(n): Receipt(int(index), bytes(commitment)) for n, index, commitment in rows}
     return [found.get(place) or _refused() for place in range(len(choices))]
+
+
+def _sent(con: sa.Connection, driver: Any, message: str) -> list[Any]:
+    """Send the message, after what it executes was prepared; return the rows of the batch."""
+    if not con.connection.info.get(_PREPARE):
+        driver.execute("SELECT 1")  # what the driver put off, it does now
+        driver.execute(_PREPARE)
+        con.connection.info[_PREPARE] = True
+    with driver.cursor() as cursor:
+        cursor.execute(message)
+        for _ in range(_ANSWER):
+            cursor.nextset()
+        rows: list[Any] = cursor.fetchall()
+    return rows
+
+
+def driver_errors() -> Any:
+    """Return the driver's errors; it is of the extra `server`, and not loaded with the core."""
+    from psycopg import errors  # noqa: PLC0415
+
+    return errors
 
 
 def _given(ledger: "Ledger", choices: Sequence[NewChoice]) -> str:

@@ -422,7 +422,11 @@ def open_ledger(url: str, folder: Path) -> Ledger:
         _prepare_sqlite(engine)
     elif parsed.get_backend_name() == "postgresql":
         engine = sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=2
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            # A service holds five of them for appends and glances; see committing and asking.
+            pool_size=8,
+            max_overflow=8,
         )
         _prepare_postgresql(engine)
     else:

@@ -47,6 +47,15 @@ class InForce:
             )
         return found
 
+    def moved(self, at: datetime) -> "InForce":
+        """Return the same as of another instant, between which nothing begins or ends.
+
+        See `sayso.rulebook.moments`; what was looked up stays looked up.
+        """
+        moved = InForce(self.book, self.purpose, at)
+        moved.__dict__["_cache"] = self._cache
+        return moved
+
     @cached_property
     def jurisdictions(self) -> Mapping[Country, Jurisdiction]:
         """Every country's jurisdiction, by ISO code in order."""

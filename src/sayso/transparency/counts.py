@@ -27,7 +27,9 @@ ALL = "*"
 IN, ADMITTED, REFUSED = "in", "admitted", "refused"
 Key = tuple[str, str]
 # A row of an orthonormal basis that reaches a cell this far reaches nothing beside it.
-_SURE = 1 - 1e-7
+_SURE = 1 - 1e-6
+# Of the largest: what is no direction of its own, but the error of arithmetic.
+_NONE = 1e-11
 # What a reader knows of a hidden count.
 _LEAST: Mapping[Why, float] = {Why.SMALL: 1, Why.SECOND: FEW}
 _MOST: Mapping[Why, float] = {Why.SMALL: FEW - 1, Why.SECOND: inf}
@@ -104,27 +106,41 @@ def hide_firmly(cells: Mapping[Key, int], sums: Sequence[Sum[Key]]) -> dict[Key,
     be made larger, but for what its bounds say.
     """
     hidden = hide(cells, sums)
+    within: dict[Key, list[Sum[Key]]] = {}
+    for one in sums:
+        for key in (one.total, *one.parts):
+            within.setdefault(key, []).append(one)
     while found := given_away(cells, sums, hidden):
-        more = _beside(found[0], cells, sums, hidden)
-        if more is None:
+        more = {_beside(key, cells, within, hidden) for key in found} - {None}
+        if not more:
             break
-        hidden[more] = Why.SECOND
+        hidden |= dict.fromkeys((key for key in more if key is not None), Why.SECOND)
     return hidden
 
 
 def _beside(
-    key: Key, cells: Mapping[Key, int], sums: Sequence[Sum[Key]], hidden: Mapping[Key, Why]
+    key: Key,
+    cells: Mapping[Key, int],
+    within: Mapping[Key, Sequence[Sum[Key]]],
+    hidden: Mapping[Key, Why],
 ) -> Key | None:
-    """Return the smallest count still told that stands in a sum with one that follows."""
+    """Return a count still told to hide for one that follows: a neighbour, else any.
+
+    Taken is one whose own sums hide most already, since a way around begins there; then the
+    smallest.
+    """
     near = {
         one
-        for found in sums
-        if key in {found.total, *found.parts}
+        for found in within[key]
         for one in (*found.parts, found.total)
         if one not in hidden and cells[one]
     }
-    far = {one for one in cells if one not in hidden and cells[one]}
-    return min(near or far, key=lambda one: (cells[one], one), default=None)
+    far = near or {one for one in cells if one not in hidden and cells[one]}
+
+    def ways(one: Key) -> int:
+        return sum(part in hidden for found in within[one] for part in (*found.parts, found.total))
+
+    return min(far, key=lambda one: (-ways(one), cells[one], one), default=None)
 
 
 def given_away(
@@ -153,9 +169,11 @@ def _solved(sums: Sequence[Sum[Key]], hidden: Mapping[Key, Why]) -> list[Key]:
             rows.append(row)
     if not rows:
         return []
-    _, strengths, basis = np.linalg.svd(np.array(rows), full_matrices=False)
-    kept = basis[strengths > 1e-9 * max(1.0, float(strengths[0]))]
-    reach = (kept**2).sum(axis=0)
+    equations = np.array(rows)
+    strengths, ways = np.linalg.eigh(equations @ equations.T)
+    kept = strengths > _NONE * strengths[-1]
+    basis = (ways[:, kept] / np.sqrt(strengths[kept])).T @ equations
+    reach = (basis**2).sum(axis=0)
     return [key for key, at in order.items() if hidden[key] is Why.SMALL and reach[at] > _SURE]
 
 

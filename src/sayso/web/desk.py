@@ -14,17 +14,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from sayso.decision.explain import Explanation
-from sayso.decision.many import Decisions
 from sayso.decision.states import microseconds
 from sayso.errors import SaysoError
-from sayso.facts import member_facts, standing_of_one
 from sayso.ledger.committing import Committer
 from sayso.ledger.entries import Receipt
 from sayso.ledger.ingest import Ingested
 from sayso.ledger.integrate import is_behind
 from sayso.model import DEFAULT_PURPOSE, Choice, MemberFacts, RecordFacts
 from sayso.opening import open_workspace
-from sayso.rulebook.in_force import in_force
+from sayso.present import Decided, Present
 from sayso.settings import WebSettings, load_settings
 from sayso.web.assisting import Writer
 from sayso.web.clients import Clients
@@ -52,6 +50,7 @@ class Desk:
 
     Attributes:
         workspace: Whose pages these are.
+        present: Answers about now.
         settings: What `[web]` says.
         sessions: Who is signed in.
         sign_ins: Sign-ins under way.
@@ -62,6 +61,7 @@ class Desk:
     """
 
     workspace: Workspace
+    present: Present
     settings: WebSettings
     sessions: Sessions
     sign_ins: Sealed
@@ -91,31 +91,30 @@ class Desk:
 
     def explain(self, member: str, purpose: str = DEFAULT_PURPOSE) -> Explanation:
         """Return the member's part of the decision, as of now."""
-        return self.workspace.decide(member, purpose=purpose)
+        return self.present.decide(member, purpose=purpose)
 
     def member_facts(self, member: str, purpose: str = DEFAULT_PURPOSE) -> MemberFacts:
         """Return the facts about a member that a decision depends on, as of now."""
-        workspace = self.workspace
-        size = workspace.ledger.size()
-        at = workspace.clock()
-        standing, notices = standing_of_one(
-            workspace.ledger, member, purpose, microseconds(at), size, None
-        )
-        current = in_force(workspace.rules(size).book, purpose, at)
-        return member_facts(standing, notices, current)
+        return self.present.facts(member, purpose=purpose)
 
     def decide(
         self, member: str | int, record: RecordFacts | None, *, purpose: str,
         at: datetime | None, known: int | None,
     ) -> Explanation:  # fmt: skip
         """Return the decision about a member, or about one of their records."""
+        if at is None and known is None:
+            return self.present.decide(member, record, purpose=purpose)
         return self.workspace.decide(member, record, purpose=purpose, at=at, known=known)
 
     def decide_many(
-        self, content: pa.Table, *, purpose: str, at: datetime, known: int
-    ) -> Decisions:
-        """Return the decision of every record, in their order."""
-        return self.workspace.decide_many(content, purpose=purpose, at=at, known=known)
+        self, content: pa.Table, *, purpose: str, at: datetime | None, known: int | None
+    ) -> Decided:
+        """Return the decision of every record, in their order; of now where neither is given."""
+        if at is None and known is None:
+            return self.present.decided(content, purpose=purpose)
+        when, size = at or self.clock(), self.workspace.ledger.known(known)
+        found = self.workspace.decide_many(content, purpose=purpose, at=when, known=size)
+        return Decided(found, when, size)
 
     def choose(
         self, member: str | int, choice: Choice, *, purpose: str, channel: str,
@@ -156,6 +155,7 @@ class Desk:
             if thread is not None:
                 thread.join()
         self.writer.close()
+        self.present.close()
         self.workspace.close()
 
     def _tell(self) -> None:
@@ -208,8 +208,9 @@ def desk_over(
     make_tables(ledger)
     release = workspace.path / settings.release if settings.release else None
     return Desk(
-        workspace, settings, Sessions(Sealed(ledger, "session")), Sealed(ledger, "sign-in"),
-        Sealed(ledger, "answer"), Clients(ledger), Writer(workspace, release), is_demonstration,
+        workspace, Present(workspace), settings, Sessions(Sealed(ledger, "session")),
+        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Clients(ledger),
+        Writer(workspace, release), is_demonstration,
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ class Faults:
             where = " < ".join(
                 f"{PurePath(one.filename).name}:{one.lineno} {one.name}" for one in reversed(frames)
             )
-            route = getattr(scope.get("route"), "path", "no route")
+            route = getattr(scope.get("route"), "path_format", "no route")
             LOG.error(  # noqa: TRY400  the traceback would quote the error
                 "%s at %s %s: %s", type(error).__name__, scope.get("method"), route, where
             )

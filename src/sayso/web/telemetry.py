@@ -129,7 +129,7 @@ def _method(scope: Scope) -> str:
 
 def route_of(scope: Scope) -> str:
     """Return the template of the route that answered."""
-    path = getattr(scope.get("route"), "path", None)
+    path = getattr(scope.get("route"), "path_format", None)
     return path if isinstance(path, str) and path else NO_ROUTE
 
 

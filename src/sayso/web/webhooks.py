@@ -303,17 +303,18 @@ class Deliverer:
         # Read again under the lease: whoever held it before may have told this.
         query = sa.select(hook).where(hook.c.webhook_id == webhook_id)
         with self.ledger.reading() as con:
-            row = con.execute(query).mappings().first()
-        if row is None or row["disabled"] is not None:
+            found = con.execute(query).mappings().first()
+        row = {} if found is None else dict(found)
+        if not row or row["disabled"] is not None:
             return 0
         size, wanted, place = self.ledger.size(), row["events"].split(), (row["index"], row["part"])
         for told in found_in(self.ledger, row["index"], size):
             if (told.index, told.part) < place or told.event not in wanted:
                 continue
-            change = self._tell(dict(row), told, now_us)
-            self._note(webhook_id, change)
+            change = self._tell(row, told, now_us)
+            self._note(row, change)
             return int("index" in change)
-        self._note(webhook_id, {"index": size, "part": 0, "tries": 0})
+        self._note(row, {"index": size, "part": 0, "tries": 0})
         return 0
 
     def _tell(self, row: Mapping[str, Any], told: Told, now_us: int) -> dict[str, Any]:
@@ -343,6 +344,8 @@ class Deliverer:
             wait = max(wait, min(answer.retry_after_seconds, MOST_WAIT.total_seconds()))
         return {"tries": tries + 1, "next_us": now_us + int(wait * SECOND_US)}
 
-    def _note(self, webhook_id: str, change: dict[str, Any]) -> None:
+    def _note(self, row: Mapping[str, Any], change: dict[str, Any]) -> None:
+        # Only where nobody came further meanwhile: a lease may have ended amid a slow answer.
+        here = [hook.c[name] == row[name] for name in ("webhook_id", "index", "part", "tries")]
         with self.ledger.writing() as con:
-            con.execute(sa.update(hook).where(hook.c.webhook_id == webhook_id).values(change))
+            con.execute(sa.update(hook).where(*here).values(change))

@@ -240,6 +240,22 @@ def test_connections_cut_amid_the_load(postgres_url: str, folder: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.postgres
+def test_what_the_driver_forgot_is_prepared_again(postgres_url: str, folder: Path) -> None:
+    ledger = open_ledger(postgres_url, folder)
+    with Committer(ledger) as committer:
+        for number in range(4):
+            assert hand_in(committer, "7").result(30).index == 2 * number
+            with ledger.reading() as con:
+                # As psycopg does after a rollback of what it had prepared.
+                con.execute(sa.text("DEALLOCATE ALL"))
+            assert committer._held is not None
+            committer._held.connection.driver_connection.execute("DEALLOCATE ALL")  # type: ignore[union-attr]
+            assert say(ledger, "7").index == 2 * number + 1
+    assert fsck(ledger).commitments == 8
+    ledger.close()
+
+
 # ---- closing and sealing ----------------------------------------------------------------
 
 

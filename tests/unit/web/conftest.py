@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.web.asking import Moment, Service, open_test_desk, serving
 from tests.unit.web.house import House, made_house
-from tests.unit.web.service import Moment, Service, open_test_desk, serving
 
 
 @pytest.fixture

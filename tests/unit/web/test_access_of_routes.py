@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from fastapi import APIRouter, FastAPI
 
 from sayso.web.access import Role, Scope, access_of
-from sayso.web.app import routes_of
-from tests.unit.web.service import Headers, Service
+from sayso.web.app import need_access, routes_of
+from tests.unit.web.asking import Headers, Service
 
 # Values that fit the templates; what is asked for need not be there.
 FILLED = {
@@ -35,10 +37,10 @@ def callers(service: Service) -> Iterator[tuple[str, frozenset[Role], frozenset[
 
 
 def test_exactly_those_whom_a_route_names_get_past_the_door(service: Service) -> None:
-    app = service.client.app
+    app: Any = service.client.app
     wrong: list[str] = []
     everybody = list(callers(service))
-    for method, path, endpoint in routes_of(app):  # type: ignore[arg-type]
+    for method, path, endpoint in routes_of(app):
         access = access_of(endpoint)
         if OWN_WAY.match(path):
             continue
@@ -62,7 +64,7 @@ def test_there_are_routes(service: Service) -> None:
 def test_a_token_that_is_none_gives_nothing(service: Service, header: str) -> None:
     answer = service.client.get(
         "/api/v1/holds",
-        headers={"authorization": header.encode("latin-1")},  # type: ignore[dict-item]
+        headers={"authorization": header.encode("latin-1")},
     )
 
     assert answer.status_code == 401
@@ -76,3 +78,14 @@ def test_a_token_is_no_longer_one_after_its_client(service: Service) -> None:
     service.desk.clients.revoke(client.client_id, service.desk.now_us())
 
     assert service.ask("GET", "/holds", job).status_code == 401
+
+
+def test_an_application_with_a_route_for_nobody_does_not_start() -> None:
+    """Also where the route stands in a router that was included, as all of ours do."""
+    router = APIRouter()
+    router.add_api_route("/silent", lambda: None)
+    app = FastAPI()
+    app.include_router(router)
+
+    with pytest.raises(AssertionError, match="/silent"):
+        need_access(app)

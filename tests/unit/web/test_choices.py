@@ -2,6 +2,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
 import pytest
 
 from sayso.model import Choice
@@ -9,7 +10,7 @@ from sayso.web.access import Role, Scope
 from sayso.web.api.repeating import PENDING_US
 from sayso.web.sealed import Sealed
 from tests.town import choice_row
-from tests.unit.web.service import Service
+from tests.unit.web.asking import Service
 
 KEY = {"idempotency-key": "a-key-that-nobody-guesses"}
 
@@ -236,6 +237,23 @@ def test_a_file_of_choices_is_taken_once(either: Service) -> None:
 
     assert (first["rows"], first["unchanged"], first["backdated_on"]) == (2, False, 1)
     assert (again["rows"], again["unchanged"], again["sha256"]) == (0, True, first["sha256"])
+
+
+def test_a_file_may_be_an_arrow_stream(service: Service) -> None:
+    job = service.token(Scope.CHOICES_WRITE)
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_pylist([choice_row("maya"), choice_row("wing")])
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+
+    more = {"content-type": "application/vnd.apache.arrow.stream"}
+    body = bytes(sink.getvalue())
+    first = service.ask("POST", "/choices", job, content=body, more=more).json()
+    again = service.ask("POST", "/choices", job, content=body, more=more).json()
+    broken = service.ask("POST", "/choices", job, content=body[:90], more=more)
+
+    assert (first["rows"], again["unchanged"]) == (2, True)
+    assert broken.status_code == 400
 
 
 def test_one_bad_row_takes_nothing_and_is_named_by_its_number(service: Service) -> None:

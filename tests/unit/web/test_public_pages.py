@@ -68,8 +68,8 @@ def test_everywhere_on_a_past_day(client: TestClient) -> None:
     text = text_of(client.get("/transparency?at=2025-01-15").text)
 
     assert "Everywhere, on 15 January 2025" in text
-    assert re.search(r"European Economic Area 30 countries [^:.]*Sweden Off always", text)
-    assert re.search(r"Everywhere else 215 countries [^:]*Zimbabwe[^:.]* On unless", text)
+    assert re.search(r"European Economic Area \d+ countries [^:.]*Sweden[^:.]* Off always", text)
+    assert re.search(r"Everywhere else \d+ countries [^:]*Zimbabwe[^:.]* On unless", text)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import duckdb
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, RootModel
@@ -228,8 +229,14 @@ def _decide_many(
     content = read_arrow(body) if kind == ARROW else _table(parse(list[BatchRow], body))
     if content.num_rows > BATCH_ROWS:
         raise InputError(f"more than {BATCH_ROWS} records", hint="send them in parts")
-    when, size = _instant(at, desk.clock()), desk.workspace.ledger.known(known)
-    found = desk.decide_many(content, purpose=purpose, at=when, known=size)
+    try:
+        decided = desk.decide_many(content, purpose=purpose, at=_instant(at), known=known)
+    except (pa.ArrowException, duckdb.Error, ValueError, TypeError):
+        # Columns of a form that nothing here reads; what they hold is quoted nowhere.
+        raise InputError(
+            "the table is no content", hint="give ids as text or integers, times as timestamps"
+        ) from None
+    found, when, size = decided.decisions, decided.at, decided.known
     if kind == ARROW:
         return Response(_arrow(found, purpose, when, size), media_type=ARROW)
     names = {mask: [str(one) for one in reasons_of(mask)] for mask in set(found.masks.tolist())}
@@ -244,9 +251,9 @@ def _decide_many(
     )  # fmt: skip
 
 
-def _instant(text: str | None, now: datetime) -> datetime:
+def _instant(text: str | None) -> datetime | None:
     if text is None:
-        return now
+        return None
     try:
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

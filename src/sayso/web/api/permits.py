@@ -196,7 +196,8 @@ def _holder(request: Request) -> str:
 
 def _read(desk: Desk, permit_id: str, holder: str) -> tuple[Mapping[str, Any], int]:
     """Return a permit of this holder's and the ledger's size, of one moment."""
-    query = sa.select(permit, schema.head.c.size.label("now")).where(
+    size = sa.select(schema.head.c.size).scalar_subquery()
+    query = sa.select(permit, size.label("now")).where(
         permit.c.permit_id == permit_id, permit.c.holder == holder
     )
     with desk.workspace.ledger.reading() as con:

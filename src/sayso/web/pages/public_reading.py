@@ -64,11 +64,18 @@ class ReleaseTold:
 
 @dataclass
 class Reading:
-    """What stood in the ledger when it was read."""
+    """What stood in the ledger when it was read.
+
+    Attributes:
+        publications: Every published rulebook, in order.
+        summaries: By digest of a manifest; kept from one reading to the next.
+        counted: The same for counts: a snapshot does not change.
+    """
 
     workspace: Workspace
     publications: Sequence[Publication]
     summaries: dict[str, Summary] = field(repr=False)
+    counted: dict[str, Told] = field(repr=False)
 
     @property
     def published(self) -> Publication | None:
@@ -107,7 +114,12 @@ class Reading:
     @cached_property
     def told(self) -> Mapping[int, Told]:
         """Entry of a training set -> its counts, where its manifest is at hand."""
-        return {one.entry: Told.of(one.counts) for one in self.builds if one.counts is not None}
+        for one in self.builds:
+            if one.counts is not None and one.manifest not in self.counted:
+                self.counted[one.manifest] = Told.of(one.counts)
+        return {
+            one.entry: self.counted[one.manifest] for one in self.builds if one.counts is not None
+        }
 
     @cached_property
     def _training(self) -> list[PublicEntry]:
@@ -205,6 +217,7 @@ class Shelf:
         self._reading: Reading | None = None
         self._parsed: dict[int, Publication] = {}
         self._summaries: dict[str, Summary] = {}
+        self._counted: dict[str, Told] = {}
 
     def read(self, workspace: Workspace) -> Reading:
         """Return what stands in the ledger now."""
@@ -215,7 +228,9 @@ class Shelf:
                 return self._reading
             marks = _marks(ledger)
             if self._reading is None or marks != self._marks:
-                made = Reading(workspace, self._publications(ledger), self._summaries)
+                made = Reading(
+                    workspace, self._publications(ledger), self._summaries, self._counted
+                )
                 self._reading, self._marks = made, marks
             self._size = size
             return self._reading

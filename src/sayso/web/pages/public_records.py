@@ -68,7 +68,7 @@ class Changes(Page):
     editions: tuple[Edition, ...]
     purposes: Mapping[str, str]
     scopes: Mapping[str, str]
-    whats: Mapping[str, str]
+    done: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def changes(request: Request) -> Response:
             for name, purpose in one.book.purposes.items()
         },
         scopes=titles_of(request, reading),
-        whats=public_words.WHATS,
+        done=public_words.DONE,
     )
     return public_page(request, "public-changes.html", page)
 

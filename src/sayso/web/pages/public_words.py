@@ -47,7 +47,7 @@ UNDOES: Mapping[Withdrawal, str] = {
         "once and trained again without the member."
     ),
 }
-WHATS: Mapping[str, str] = {"added": "New", "changed": "Changed", "removed": "Taken out"}
+DONE: Mapping[str, str] = {"added": "New", "changed": "Changed", "removed": "Taken out"}
 KINDS: Mapping[str, str] = {
     "wording": "Wording of the setting",
     "rule": "Rule and notice",

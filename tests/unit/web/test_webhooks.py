@@ -1,0 +1,290 @@
+import ipaddress
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from sayso.errors import InputError, RefusedError, UnavailableError
+from sayso.facts import instant_of
+from sayso.model import Choice, Position
+from sayso.rulebook.schema import read_bound
+from sayso.web.access import Scope
+from sayso.web.outward import Answer, check_url, is_public, resolve, send
+from sayso.web.webhooks import WAITS, Deliverer, Event, Hooks, found_in
+from tests.town import choice_row, write_jsonl
+from tests.unit.web.asking import Service
+
+NONE: frozenset[str] = frozenset()
+URL = "https://receiver.example/hook"
+
+
+class Receiver:
+    """Takes what is sent, or answers as it is told to."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, dict[str, Any]]] = []
+        self.sent: list[tuple[bytes, dict[str, str]]] = []
+        self.status = 200
+        self.retry_after: int | None = None
+
+    def __call__(self, _url: str, body: bytes, headers: dict[str, str], _hosts: object) -> Answer:
+        if self.status == 0:
+            raise UnavailableError("nobody answered")
+        self.sent.append((body, headers))
+        if self.status == 200:
+            self.got.append((headers["webhook-id"], json.loads(body)))
+        return Answer(self.status, self.retry_after)
+
+    @property
+    def types(self) -> list[str]:
+        return [told["type"] for _, told in self.got]
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+def registered(service: Service, *events: Event) -> str:
+    hooks = Hooks(service.desk.workspace.ledger, NONE)
+    _, secret = hooks.add("job", URL, frozenset(events or Event), service.desk.now_us())
+    return secret
+
+
+def deliver(service: Service, receiver: Receiver, times: int = 12) -> None:
+    deliverer = Deliverer(service.desk.workspace.ledger, NONE, receiver)
+    for _ in range(times):
+        deliverer.deliver(service.desk.now_us())
+        service.clock.move(seconds=61)  # another deliverer's turn may have to end
+
+
+def happen(service: Service) -> None:
+    """Let one of each thing happen, through the workspace, as the command line does."""
+    workspace = service.desk.workspace
+    name, _ = workspace.place_hold("US", begins=read_bound("2026-01-01"), placed_by="x")
+    path = write_jsonl(workspace.path.parent / "c.jsonl", [choice_row("maya"), choice_row("wing")])
+    workspace.ingest("choices", path)
+    workspace.lift_hold(
+        name, lifted=read_bound("2026-01-02"), source=None, position=Position.APPROVED
+    )
+    workspace.ledger.append_public("release", {"release": "a", "run": "b", "purpose": "c"}, 5)
+
+
+ALL = ["hold.placed", "choices.ingested", "hold.lifted", "release.made"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's own thread delivers nothing here: the tests do."""
+    monkeypatch.setattr("sayso.web.desk.TELL_SECONDS", 3600.0)
+
+
+def test_what_happens_is_told_in_order_and_verifies(service: Service, receiver: Receiver) -> None:
+    secret = registered(service)
+    happen(service)
+    # The receiver's library compares with the real time.
+    deliver(service, receiver)
+
+    assert receiver.types == ALL
+    assert [told["data"]["entry"] for _, told in receiver.got] == sorted(
+        told["data"]["entry"] for _, told in receiver.got
+    )
+    for body, headers in receiver.sent:
+        at = instant_of(int(headers["webhook-timestamp"]) * 1_000_000)
+        signed = Webhook(secret).sign(headers["webhook-id"], at, body.decode())
+        assert headers["webhook-signature"] == signed
+        assert b"maya" not in body
+        assert b"wing" not in body
+
+
+def test_what_was_before_is_not_told(service: Service, receiver: Receiver) -> None:
+    happen(service)
+    registered(service)
+
+    deliver(service, receiver, 2)
+
+    assert receiver.got == []
+
+
+def test_only_what_was_asked_for_is_told(service: Service, receiver: Receiver) -> None:
+    registered(service, Event.HOLD_LIFTED)
+    happen(service)
+
+    deliver(service, receiver, 3)
+
+    assert receiver.types == ["hold.lifted"]
+
+
+def test_what_was_not_taken_comes_again_under_its_id_and_the_rest_waits(
+    service: Service, receiver: Receiver
+) -> None:
+    registered(service)
+    happen(service)
+    receiver.status = 500
+    deliver(service, receiver, 3)
+    ids = {headers["webhook-id"] for _, headers in receiver.sent}
+
+    receiver.status = 200
+    service.clock.move(hours=1)
+    deliver(service, receiver)
+
+    assert len(ids) == 1
+    assert receiver.got[0][0] in ids
+    assert receiver.types == ALL
+
+
+def test_tries_grow_rarer_and_end_after_days(service: Service, receiver: Receiver) -> None:
+    registered(service, Event.HOLD_PLACED)
+    happen(service)
+    receiver.status = 0
+    begun = service.clock.now
+    deliverer = Deliverer(service.desk.workspace.ledger, NONE, receiver)
+    hooks = Hooks(service.desk.workspace.ledger, NONE)
+    for _ in range(len(WAITS) + 1):
+        deliverer.deliver(service.desk.now_us())
+        service.clock.move(hours=30)
+
+    [hook] = hooks.all()
+    assert hook.disabled is not None
+    assert 2.5 < sum(wait.total_seconds() for wait in WAITS) / 86400 < 4
+    assert service.clock.now > begun
+
+
+def test_gone_disables_at_once(service: Service, receiver: Receiver) -> None:
+    registered(service)
+    happen(service)
+    receiver.status = 410
+
+    deliver(service, receiver, 3)
+
+    assert len(receiver.sent) == 1
+    assert Hooks(service.desk.workspace.ledger, NONE).all()[0].disabled is not None
+
+
+def test_one_deliverer_at_a_time(either: Service, receiver: Receiver) -> None:
+    registered(either)
+    happen(either)
+    ledger, now_us = either.desk.workspace.ledger, either.desk.now_us()
+    one, other = Deliverer(ledger, NONE, receiver), Deliverer(ledger, NONE, receiver)
+
+    assert one.deliver(now_us) == 1
+    assert other.deliver(now_us + 1) == 0
+    assert one.deliver(now_us + 2) == 1
+    assert other.deliver(now_us + 120_000_000) == 1
+    assert receiver.types == ALL[:3]
+
+
+def test_a_single_choice_is_nobodys_news(service: Service, receiver: Receiver) -> None:
+    registered(service)
+    service.desk.workspace.choose("maya", Choice.OFF)
+
+    deliver(service, receiver, 2)
+
+    assert receiver.got == []
+    assert list(found_in(service.desk.workspace.ledger, 1, 99)) == []
+
+
+def test_a_secret_is_shown_once_and_kept_sealed(service: Service) -> None:
+    job, other = service.token(Scope.WEBHOOKS_WRITE), service.token(Scope.WEBHOOKS_WRITE)
+    made = service.ask("POST", "/webhooks", job, json={"url": URL, "events": ["hold.placed"]})
+    secret, name = made.json()["secret"], made.json()["webhook_id"]
+
+    assert secret.startswith("whsec_")
+    assert secret not in service.ask("GET", "/webhooks", job).text
+    database = service.desk.workspace.path / "ledger.db"
+    assert secret.removeprefix("whsec_").encode() not in database.read_bytes()
+    assert service.ask("GET", "/webhooks", other).json()["webhooks"] == []
+    assert service.ask("DELETE", f"/webhooks/{name}", other).status_code == 404
+    assert service.ask("DELETE", f"/webhooks/{name}", job).status_code == 204
+    assert service.ask("GET", "/webhooks", job).json()["webhooks"] == []
+
+
+# ---- addresses --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://receiver.example/", "https://127.0.0.1/", "https://[::1]/", "https://10.1.2.3/",
+        "https://169.254.169.254/latest", "https://[::ffff:10.0.0.1]/", "https://[64:ff9b::a00:1]/",
+        "https://[2002:7f00:1::]/", "https://0.0.0.0/", "https://100.64.0.1/", "https://[fd00::1]/",
+        "https://localhost/", "https://x.internal/", "https://user@receiver.example/", "ftp://x/",
+        "https://receiver.example/#x", "https://receiver.example:0/", "https://receiver.example:x/",
+        "https:///x", "https://a b/", "https://receiver.example\\@10.0.0.1/", "https://[::1", "",
+        "https://224.0.0.1/",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_for_others_is_refused(url: str) -> None:
+    with pytest.raises(InputError):
+        check_url(url, NONE)
+
+
+def test_such_an_address_is_not_registered(service: Service) -> None:
+    job = service.token(Scope.WEBHOOKS_WRITE)
+    given = {"url": "https://169.254.169.254/latest", "events": ["hold.placed"]}
+
+    assert service.ask("POST", "/webhooks", job, json=given).status_code == 400
+    assert service.ask("GET", "/webhooks", job).json()["webhooks"] == []
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
+def test_a_public_address_is_public(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+def test_a_name_that_leads_inside_is_refused_when_it_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where only one of its addresses does, and though it did not when it was registered."""
+
+    def two(*_args: object, **_more: object) -> list[Any]:
+        return [(0, 0, 0, "", (one, 443)) for one in ("93.184.216.34", "10.0.0.7")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+
+    with pytest.raises(RefusedError):
+        resolve("receiver.example", 443, NONE)
+    with pytest.raises(RefusedError):
+        send(URL, b"{}", {}, NONE)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """A receiver on this machine, which sends whoever asks `/away` elsewhere."""
+    got: list[tuple[str, bytes]] = []
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.append((self.path, body))
+            self.send_response(302 if self.path == "/away" else 204)
+            self.send_header("location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answering) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}", got
+        running.shutdown()
+        thread.join()
+
+
+def test_a_host_that_was_named_is_asked_and_no_redirect_is_followed(
+    server: tuple[str, list[tuple[str, bytes]]],
+) -> None:
+    address, got = server
+    hosts = frozenset({"127.0.0.1"})
+
+    assert send(f"{address}/hook?a=b", b"{}", {}, hosts).status == 204
+    assert send(f"{address}/away", b"{}", {}, hosts).status == 302
+    with pytest.raises(InputError):
+        send(f"{address}/hook", b"{}", {}, NONE)
+    assert got == [("/hook?a=b", b"{}"), ("/away", b"{}")]
