@@ -30,6 +30,7 @@ from sayso.receipting import choices_of
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.languages import language_of, translations
+from sayso.web.once import once
 from sayso.web.pages import law as laws
 from sayso.web.pages.receipts import receipt_path
 from sayso.web.rendering import Page, render
@@ -109,6 +110,7 @@ def choose(
     choice: Annotated[str, Form()] = "",
     version: Annotated[str, Form()] = "",
     every: Annotated[str, Form()] = "",
+    form_id: Annotated[str, Form()] = "",
 ) -> Response:
     """Record an answer, and show its receipt."""
     desk, who = desk_of(request), caller_of(request).member_id
@@ -118,14 +120,18 @@ def choose(
     if every and choice == "on":
         fault = gettext("Choose off, or do not object to every use")
         return _page(request, picked=choice, every=every, fault=fault)
-    # Whoever saves once more what stands already has changed their mind in nothing.
     if version not in {one.version for one in _purpose(desk).wordings}:
         version = _wording(desk, request).version
     purpose = EVERY_PURPOSE if every else DEFAULT_PURPOSE
-    made = desk.choose(
-        who, Choice(choice), purpose=purpose, channel=CHANNEL, setting_version=version
-    )
-    return RedirectResponse(f"{receipt_path(desk, who, made.index)}?saved=1", 303)
+
+    def record() -> int:
+        said = Choice(choice)
+        return desk.choose(
+            who, said, purpose=purpose, channel=CHANNEL, setting_version=version
+        ).index
+
+    entry = once(request, form_id, (choice, purpose, version), record)
+    return RedirectResponse(f"{receipt_path(desk, who, entry)}?saved=1", 303)
 
 
 def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "") -> Response:
