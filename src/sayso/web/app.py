@@ -93,7 +93,8 @@ def routes_of(app: FastAPI) -> list[tuple[str, str, Callable[..., object]]]:
         if isinstance(context.original_route, APIRoute):
             endpoint = context.original_route.endpoint
             found += [
-                (method, str(context.path), endpoint) for method in sorted(context.methods or ())
+                (method, str(context.path_format), endpoint)
+                for method in sorted(context.methods or ())
             ]
     return found
 
