@@ -6,6 +6,7 @@ test finds it. The wording of a setting is no text of ours: it stands in the rul
 """
 
 import io
+import re
 from functools import lru_cache
 from gettext import NullTranslations
 from importlib.resources import files
@@ -19,6 +20,7 @@ COOKIE = "sayso-language"
 ENGLISH = "en"
 # Tag of BCP 47 -> its name in itself.
 LANGUAGES = {ENGLISH: "English", "zh-Hant": "繁體中文"}
+_WEIGHT = re.compile(r"(?:q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 
 
 @lru_cache
@@ -50,14 +52,14 @@ def _preferred(header: str) -> str:
     """Return the first language of a browser's list that we have. Source: RFC 9110, 12.5.4."""
     wishes: list[tuple[float, int, str]] = []
     for place, part in enumerate(header[:500].split(",")):
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            wishes.append((-float(weight or 1), place, tag.strip().lower()))
-        except ValueError:
-            continue
+        tag, _, more = part.partition(";")
+        found = _WEIGHT.fullmatch(more.strip().lower())
+        # Nought is no wish: it says what the reader does not want.
+        if found and (weight := float(found[1] or 1)):
+            wishes.append((-weight, place, tag.strip().lower()))
     for _, _, tag in sorted(wishes):
         if tag in {"zh-hant", "zh-hk", "zh-tw", "zh-mo"} or tag.startswith("zh-hant-"):
             return "zh-Hant"
-        if tag.partition("-")[0] == ENGLISH:
+        if tag == "*" or tag.partition("-")[0] == ENGLISH:
             return ENGLISH
     return ENGLISH

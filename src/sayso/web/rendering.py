@@ -28,8 +28,10 @@ from sayso.web.languages import COOKIE, ENGLISH, LANGUAGES, language_of, transla
 from sayso.web.request import caller_of, desk_of, session_of
 
 YEAR_SECONDS = 365 * 86_400
-# Dates are written day first.
-_LOCALES = {"en": "en_GB"}
+# Dates are written day first; places are called what they are called in Hong Kong.
+_LOCALES = {"en": "en_GB", "zh_Hant": "zh_Hant_HK"}
+# What CLDR has as its short names for these, which Babel leaves out. Source: CLDR 48, zh-Hant.
+_SHORT_NAMES = {"zh_Hant": {"HK": "香港", "MO": "澳門", "PS": "巴勒斯坦"}}
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def environment(language: str) -> Environment:
 def written_instant(at: datetime, locale: str) -> str:
     """Return an instant as a person reads it, in UTC."""
     day = format_date(at.date(), "long", locale=_LOCALES.get(locale, locale))
-    return f"{day}, {at:%H:%M:%S} UTC"
+    told = translations(locale.replace("_", "-")).gettext("%(day)s, %(time)s UTC")
+    return told % {"day": day, "time": f"{at:%H:%M:%S}"}
 
 
 def written_bound(bound: Dated | None, locale: str) -> str:
@@ -151,7 +154,10 @@ def written_country(locale: str) -> Any:
     """Return what names a country or group in a language."""
     from babel import Locale  # noqa: PLC0415  reads its data, which takes a while
 
-    names = Locale.parse(locale).territories
+    names = {
+        **Locale.parse(_LOCALES.get(locale, locale)).territories,
+        **_SHORT_NAMES.get(locale, {}),
+    }
 
     def name(code: str | None) -> str:
         if code is None:

@@ -1,5 +1,10 @@
-"""The page of an error: what is wrong, and what to do."""
+"""The page of an error: what is wrong, and what to do.
 
+Promises: the title is a text of ours; what an error says, which may quote what was asked for,
+is shown as it is, in English, and goes through no translation. What disagrees inside is not told.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -14,11 +19,13 @@ class ErrorPage(Page):
     """An error.
 
     Attributes:
-        detail: What to do; empty where nothing can be done.
+        message: What is wrong, as the error says it, in English; empty where the title says it.
+        detail: What to do, in English; empty where nothing can be done.
         words: What was written into the form that was refused.
         sign_in: Where to sign in again; empty where that is not it.
     """
 
+    message: str = ""
     detail: str = ""
     words: tuple[str, ...] = field(default=(), repr=False)
     sign_in: str = ""
@@ -29,8 +36,11 @@ def page(
     words: tuple[str, ...] = (), sign_in: str = "",
 ) -> Response:  # fmt: skip
     """Return the page of an error; `name` is the last word of its type."""
-    title = _TITLES.get(name, message[:1].upper() + message[1:])
-    return render(request, "error.html", ErrorPage(title, hint, words, sign_in), status)
+    title = TITLES.get(name, "This was refused")
+    if name in _TOLD_BY_TITLE:
+        message = ""
+    told = ErrorPage(title, message[:1].upper() + message[1:], hint, words, sign_in)
+    return render(request, "error.html", told, status)
 
 
 async def unsent(request: Request, status: int, name: str, message: str, hint: str) -> Response:
@@ -55,9 +65,21 @@ async def unsent(request: Request, status: int, name: str, message: str, hint: s
 _WRITTEN = ("reason", "about")
 
 
-_TITLES = {
+TITLES: Mapping[str, str] = {
+    "bad-input": "What was asked for is not in order",
+    "not-signed-in": "Nobody is signed in",
+    "not-allowed": "This is not for you",
     "not-found": "There is no such page",
+    "method-not-allowed": "This cannot be done here",
+    "not-acceptable": "This is not to be had in that form",
+    "body-too-slow": "What was sent came too slowly",
+    "body-too-large": "What was sent is too large",
+    "media-type": "What was sent has a form that is not taken here",
+    "conflict": "Somebody else was first",
+    "too-many": "Too many requests",
     "fault": "Something went wrong here",
     "integrity": "Something went wrong here",
     "unavailable": "This does not answer at the moment",
 }
+# What an error of these says more is the same in other words, or is not for who asks.
+_TOLD_BY_TITLE = TITLES.keys() - {"bad-input", "conflict"}

@@ -20,6 +20,7 @@ from sayso.model import (
     Withdrawal,
     Wording,
 )
+from sayso.web.pages.public_words import DECIDED
 
 MODES: Mapping[Mode, str] = {
     Mode.NOT_ENABLED: "The platform has not enabled this use",
@@ -67,10 +68,21 @@ VISIBILITIES: Mapping[Visibility, str] = {
     Visibility.PRIVATE: "what is private",
 }
 
+# What stands where nobody said anything, and what that means.
+DEFAULTS: Mapping[Mode, tuple[str, str]] = {
+    Mode.NOT_ENABLED: ("Not in use", "The platform has not enabled this use where you live."),
+    Mode.OPT_IN: ("Off by default", "Without an on, nothing of yours is used."),
+    Mode.OPT_OUT: (
+        "On by default",
+        "The platform's rule uses what you wrote unless you choose off. This is the platform's "
+        "default and not an answer of yours.",
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RuleTold:
-    """One rule, as far as a member needs it; `mode` is an English sentence."""
+    """One rule, as far as a member needs it; `mode` and `decided_by` are English words."""
 
     scope: str
     mode: str
@@ -112,7 +124,7 @@ def law_of(found: Explanation) -> Law:
 
 def _rule(rule: Rule) -> RuleTold:
     return RuleTold(
-        rule.scope, MODES[rule.mode], rule.begins, rule.decided_by, rule.lawful_basis,
+        rule.scope, MODES[rule.mode], rule.begins, DECIDED[rule.decided_by], rule.lawful_basis,
         rule.sources.get("mode") or rule.sources.get("from"),
     )  # fmt: skip
 
@@ -133,34 +145,28 @@ def mode_of(law: Jurisdiction | None) -> Mode:
     return Mode.OPT_OUT
 
 
-def answer_of(choice: Choice, law: Jurisdiction | None) -> tuple[str, str]:
+def answer_of(choice: Choice, law: Jurisdiction | None) -> tuple[str, tuple[str, ...]]:
     """Return a setting as it stands, and what that means, as English sentences.
 
     A default is called a default; nothing that nobody said is called an answer.
     """
     mode = mode_of(law)
     if choice is Choice.OFF:
-        return "Off", "You chose off. Nothing of yours may be used for this, whatever the rule."
+        return "Off", ("You chose off. Nothing of yours may be used for this, whatever the rule.",)
     if choice is Choice.ON:
         if mode is Mode.NOT_ENABLED:
             return "On, and not in use", (
-                "You chose on. The platform has not enabled this use where you live, so nothing of "
-                "yours is used."
+                "You chose on. The platform has not enabled this use where you live, so nothing "
+                "of yours is used.",
             )
-        return "On", "You chose on. What the rules below admit may be used."
+        return "On", ("You chose on. What the rules below admit may be used.",)
+    answer, meaning = DEFAULTS[mode]
     silent = (
         "You closed the question without answering. That counts as no answer."
         if choice is Choice.DEFERRED
         else "You have not answered."
     )
-    if mode is Mode.NOT_ENABLED:
-        return "Not in use", f"{silent} The platform has not enabled this use where you live."
-    if mode is Mode.OPT_IN:
-        return "Off by default", f"{silent} Without an on, nothing of yours is used."
-    return "On by default", (
-        f"{silent} The platform's rule uses what you wrote unless you choose off. This is the "
-        "platform's default and not an answer of yours."
-    )
+    return answer, (silent, meaning)
 
 
 def withdrawal_of(law: Jurisdiction | None) -> Withdrawal | None:

@@ -72,7 +72,7 @@ class ReceiptPage(Page):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer; `choice` and `purpose` are English words."""
+    """One answer; `choice` is an English word, `purpose` the rulebook's own or translated."""
 
     receipt_id: str
     effective_at: datetime
@@ -94,6 +94,7 @@ class History(Page):
 def history(request: Request) -> Response:
     """Show what a member said so far."""
     desk, who = desk_of(request), caller_of(request).member_id
+    gettext = translations(language_of(request)).gettext
     titles = {name: one.title for name, one in desk.workspace.rules().book.purposes.items()}
     said = choices_of(desk.workspace.ledger, who, desk.workspace.ledger.size())
     rows = tuple(
@@ -101,7 +102,7 @@ def history(request: Request) -> Response:
             receipt_id(desk.workspace.ledger, who, one.index),
             instant_of(one.effective_us),
             CHOICES[str(one.choice)],
-            "Every training, present and future"
+            gettext("Every training, present and future")
             if one.purpose == EVERY_PURPOSE
             else titles.get(one.purpose, one.purpose),
             one.channel or "",
@@ -135,6 +136,7 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
     made = plain_receipt(workspace.ledger, workspace.trust, who, _find(desk, who, name))
     gettext = translations(language_of(request)).gettext
     value, event = made.value, made.value["event"]
+    before = CHOICES.get(event["before"] or "")
     one: dict[str, Any] = value["purposes"][0]
     missing = gettext("the rulebook does not say")
     shown = one["wording"]
@@ -151,7 +153,7 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
             for clock in event["local"]["effective_at"]
         ),
         channel=event["channel"] or "",
-        before=gettext(CHOICES.get(event["before"] or "", "")),
+        before=gettext(before) if before else "",
         shown=f"{shown['label']} ({shown['version']})" if shown else "",
         controllers=", ".join(one["pii_controllers"]),
         recipients=", ".join(one["recipients"]) or missing,

@@ -23,6 +23,7 @@ from sayso.model import Category, Choice, Facts, Withdrawal
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.pages import law as laws
+from sayso.web.pages import public_words
 from sayso.web.rendering import Page, render
 from sayso.web.request import caller_of, desk_of
 
@@ -164,7 +165,10 @@ def _run(run: MemberRun) -> RunRow:
         became = "The part that held it stands."
     return RunRow(
         run.run[:16], run.shard or "", run.learned, became,
-        tuple((one.release[:16], one.disposition) for one in run.releases),
+        tuple(
+            (one.release[:16], public_words.DISPOSITIONS.get(one.disposition, "unknown"))
+            for one in run.releases
+        ),
     )  # fmt: skip
 
 

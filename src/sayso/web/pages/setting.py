@@ -144,7 +144,7 @@ def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "
     page = Setting(
         title="Data for Generative AI Improvement",
         answer=texts.gettext(answer),
-        meaning=texts.gettext(meaning),
+        meaning=" ".join(texts.gettext(one) for one in meaning),
         picked=picked if fault else stored,
         objects_to_all=bool(every) if fault else objects_to_all(desk, who),
         wording=_wording(desk, request),
