@@ -33,7 +33,9 @@ Text = str | tuple[str, str]
 
 _OPTIONS = {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}
 # A sentence or a title, as no code, address or name of a field looks.
-_LOOKS_LIKE_TEXT = re.compile(r"[A-Z][a-z]+(?:[ ,:].*)?|On|Off|[a-z][a-z']*[,:]? .*[a-z]", re.DOTALL)
+_LOOKS_LIKE_TEXT = re.compile(
+    r"[A-Z][a-z]+(?:[ ,:].*)?|On|Off|[a-z][a-z']*[,:]? .*[a-z]", re.DOTALL
+)
 # What looks like a text and is none that a page translates: what errors say stands in English,
 # files and forms of the world outside have words of their own.
 _NO_TEXTS = frozenset({

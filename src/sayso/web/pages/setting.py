@@ -16,7 +16,6 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sayso.decision.explain import Explanation
 from sayso.errors import InputError
 from sayso.model import (
     DEFAULT_PURPOSE,
@@ -33,11 +32,12 @@ from sayso.web.languages import language_of, translations
 from sayso.web.once import once
 from sayso.web.pages import law as laws
 from sayso.web.pages.receipts import receipt_path
+from sayso.web.privacy_control import says_so
 from sayso.web.rendering import Page, render
 from sayso.web.request import caller_of, desk_of
 
 PATH = "/settings/ai-training"
-CHANNEL, GPC_CHANNEL = "settings", "gpc"
+CHANNEL = "settings"
 
 router = APIRouter(include_in_schema=False)
 
@@ -97,9 +97,6 @@ def settings(request: Request) -> Response:
 @allow(Role.MEMBER)
 def setting(request: Request) -> Response:
     """Show the question, and what stands."""
-    desk, who = desk_of(request), caller_of(request).member_id
-    if request.headers.get("sec-gpc") == "1":
-        obey_gpc(desk, who)
     return _page(request)
 
 
@@ -153,7 +150,7 @@ def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "
         off_does=texts.gettext(laws.OFF_DOES[laws.withdrawal_of(found.jurisdiction)]),
         recipients=purpose.recipients,
         sharing=purpose.sharing,
-        gpc=request.headers.get("sec-gpc") == "1",
+        gpc=says_so(request.headers),
         faults=(("choice", fault),) if fault else (),
     )
     return render(request, "setting.html", page, 422 if fault else 200)
@@ -184,16 +181,3 @@ def objects_to_all(desk: Desk, who: str) -> bool:
         if one.purpose == DEFAULT_PURPOSE and one.choice is Choice.ON
     ]
     return bool(to_all) and (not on or max(to_all) >= max(on))
-
-
-def obey_gpc(desk: Desk, who: str) -> None:
-    """Record an off, once, for every purpose that shares outside and has none.
-
-    Never an on, and nothing for a purpose that does not share.
-    """
-    for name, purpose in desk.workspace.rules().book.purposes.items():
-        if not purpose.sharing:
-            continue
-        found: Explanation = desk.explain(who, name)
-        if found.choice is not Choice.OFF:
-            desk.choose(who, Choice.OFF, purpose=name, channel=GPC_CHANNEL, setting_version=None)
