@@ -93,7 +93,9 @@ def _serving(place: Path) -> Iterator[int]:
         port = int(probe.getsockname()[1])
     given = {"SAYSO_WEB_WORKSPACE": str(place), "SAYSO_WEB_DEMONSTRATION": "0"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.asking", str(port)], env={**os.environ, **given}
+        [sys.executable, "-m", "bench.asking", str(port)],
+        env={**os.environ, **given},
+        stderr=subprocess.DEVNULL,
     )
     try:
         until = time.monotonic() + READY_SECONDS

@@ -121,9 +121,10 @@ def parse(kind: Any, body: bytes) -> Any:
         raise RequestValidationError(faults) from None
 
 
-@lru_cache
+@lru_cache(maxsize=64)
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)  # which takes longer to make than to use
+    # Making one takes longer than most bodies take to read.
+    return TypeAdapter(kind)
 
 
 def json_of(model: type[M]) -> Callable[[Request], Awaitable[M]]:
