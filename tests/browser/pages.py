@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from sayso.web.app import make_app, routes_of
 from sayso.web.desk import Desk
-from tests.browser.service import HELD, JONAS, MAYA, WING
+from tests.browser.serving import HELD, JONAS, MAYA, WING
 
 SETTING = "/settings/ai-training"
 NOBODY, OFFICER = "", "officer"

@@ -5,7 +5,7 @@ import pytest
 from tests.browser.conftest import NewTab
 from tests.browser.keys import MOST_KEYS, focused, tab_to
 from tests.browser.pages import ALL, SETTING, Place, go
-from tests.browser.service import HELD, Service
+from tests.browser.serving import HELD, Service
 
 # Every field, button and link of a page, as a browser counts them: a group of radios is one stop.
 STOPS = """() => {
