@@ -27,6 +27,9 @@ serve: $(STAMP)  ## pages and API on http://127.0.0.1:8000, with invented member
 test: $(STAMP)  ## all tests but the soak (T=path for some)
 	$(BIN)/python -m pytest $(T) -m "not soak" -n logical --dist loadfile
 
+browser:  ## install what the tests in a browser need: Debian's Chromium and a font for Chinese
+	sh tests/browser/install.sh
+
 cover: $(STAMP)  ## the same with coverage, which takes three times as long
 	$(BIN)/python -m pytest tests -m "not soak" --cov --cov-report=term:skip-covered --cov-fail-under=90
 

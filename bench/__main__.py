@@ -10,7 +10,7 @@ python -m bench.shards             what sharding costs in quality: docs/shards.m
 import argparse
 from pathlib import Path
 
-from bench import build, decide, ledger, log, service, training
+from bench import asking, build, decide, ledger, log, serving, training
 from bench.measure import Report
 
 
@@ -19,7 +19,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--only",
-        choices=["decide", "ingest", "fold", "build", "log", "training", "appends", "present"],
+        choices=[
+            "decide",
+            "ingest",
+            "fold",
+            "build",
+            "log",
+            "training",
+            "appends",
+            "present",
+            "http",
+            "http",
+        ],
     )
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--runs", type=int, default=5)
@@ -49,9 +60,11 @@ def main() -> None:
     if given.only in {None, "training"}:
         training.run(report, given.out, max(12, int(300 * scale)), min(given.runs, 3))
     if given.only in {None, "appends"}:
-        service.appends(report, given.out, given.runs)
+        serving.appends(report, given.out, given.runs)
     if given.only in {None, "present"}:
-        service.present(report, given.out, int(100_000 * scale), given.runs)
+        serving.present(report, given.out, int(100_000 * scale), given.runs)
+    if given.only in {None, "http"}:
+        asking.http(report, given.out, int(100_000 * scale), given.runs)
     report.write(given.out / "report.json")
 
 

@@ -15,7 +15,7 @@ _FOCUSED = """() => {
     const top = document.elementFromPoint(...at);
     const styles = [getComputedStyle(one), getComputedStyle(shown, '::before')];
     const line = style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
-    const ring = style => line(style) && !style.outlineColor.endsWith(', 0)');
+    const ring = style => line(style) && !/^rgba.*, 0\\)$/.test(style.outlineColor);
     const forced = matchMedia('(forced-colors: active)').matches;
     const all = [...document.querySelectorAll('*')];
     return {

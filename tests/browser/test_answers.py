@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import NewTab
 from tests.browser.pages import SAVE, SETTING
-from tests.browser.service import Service
+from tests.browser.running import Service
 
 OBJECTION = f"{SETTING}/objection"
 
@@ -181,15 +181,17 @@ def test_a_double_click_is_one_objection(tab: NewTab, service: Service) -> None:
 
 
 def test_an_off_is_never_taken_for_a_repetition(tab: NewTab, service: Service) -> None:
-    """The same form, sent again after another answer was given elsewhere."""
+    """The same form, sent again: once at once, and once after another answer was given."""
     who = service.newcomer()
     first, second = tab(who), tab(who)
     first.goto(SETTING)
-    fields = {
-        str(one.get_attribute("name")): str(one.get_attribute("value"))
-        for one in first.locator(f'form[action="{SETTING}"] input[type=hidden]').all()
-    } | {"choice": "off"}
-    first.request.post(SETTING, form=fields, max_redirects=0)
+    fields: dict[str, str | float | bool] = {"choice": "off"}
+    for one in first.locator(f'form[action="{SETTING}"] input[type=hidden]').all():
+        fields[str(one.get_attribute("name"))] = str(one.get_attribute("value"))
+    again = [first.request.post(SETTING, form=fields, max_redirects=0) for _ in range(2)]
+    assert said(service, who) == ["off"]
+    assert len({one.headers["location"] for one in again}) == 1
+
     save(second, "on")
     first.request.post(SETTING, form=fields, max_redirects=0)
 

@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import NewTab
 from tests.browser.pages import ALL, SETTING, Place, go
-from tests.browser.service import JONAS
+from tests.browser.running import JONAS
 
 NARROW = {"width": 320, "height": 640}
 # Letters twice as large in a window of 1280 pixels. Source: WCAG 2.2, 1.4.4 and 1.4.10.

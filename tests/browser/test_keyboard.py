@@ -5,12 +5,13 @@ import pytest
 from tests.browser.conftest import NewTab
 from tests.browser.keys import MOST_KEYS, focused, tab_to
 from tests.browser.pages import ALL, SETTING, Place, go
-from tests.browser.service import HELD, Service
+from tests.browser.running import HELD, Service
 
 # Every field, button and link of a page, as a browser counts them: a group of radios is one stop.
 STOPS = """() => {
     const found = [...document.querySelectorAll(
-        'a[href], button, input:not([type=hidden]), select, textarea, [tabindex="0"]')];
+        'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'
+    )].filter(one => one.checkVisibility());
     const names = new Set(found.filter(one => one.type === 'radio').map(one => one.name));
     return found.filter(one => one.type !== 'radio').length + names.size;
 }"""
@@ -18,9 +19,7 @@ STOPS = """() => {
 
 @pytest.mark.parametrize("colours", ["none", "active"])
 @pytest.mark.parametrize("place", ALL, ids=lambda place: place.name)
-def test_focus_is_seen_and_goes_as_the_page_reads(
-    tab: NewTab, place: Place, colours: str
-) -> None:
+def test_focus_is_seen_and_goes_as_the_page_reads(tab: NewTab, place: Place, colours: str) -> None:
     page = go(tab(place.who, forced_colors=colours), place)
     # What was done first left the focus somewhere: begin at the top.
     page.evaluate("() => { document.activeElement.blur(); getSelection().collapse(document.body) }")

@@ -9,9 +9,9 @@ import pytest
 
 from sayso.decision.many import decide_many
 from sayso.errors import InputError
-from sayso.folded import Folded, fold_everybody
 from sayso.model import DEFAULT_PURPOSE
 from sayso.present import Present
+from sayso.present.folded import Folded, fold_everybody
 from tests.differential.books import OTHER_PURPOSE
 from tests.differential.engines import content_table
 from tests.differential.stored import Stored, stored_world

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.soak
 SECONDS = float(os.environ.get("SAYSO_SOAK_SECONDS", "600"))
 MEMBERS = [f"m{number}" for number in range(60)]
 CHOOSERS, ASKERS = 4, 3
-KILL_EVERY_SECONDS, CRASH_EVERY_SECONDS = 7.0, 45.0
+KILL_EVERY_SECONDS, CRASH_EVERY_SECONDS = 15.0, 60.0
 
 
 @pytest.mark.skipif(not BINARIES, reason="no PostgreSQL to start")

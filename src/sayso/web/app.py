@@ -31,6 +31,7 @@ from sayso.web.pages import errors
 from sayso.web.pages import routers as page_routers
 from sayso.web.problems import PLAIN, problem, problem_of, status_of
 from sayso.web.request import admit
+from sayso.web.sessions import SAFE
 from sayso.web.telemetry import Watch, make_tracer
 
 LOG = logging.getLogger("sayso.web")
@@ -92,7 +93,8 @@ def routes_of(app: FastAPI) -> list[tuple[str, str, Callable[..., object]]]:
         if isinstance(context.original_route, APIRoute):
             endpoint = context.original_route.endpoint
             found += [
-                (method, str(context.path), endpoint) for method in sorted(context.methods or ())
+                (method, str(context.path_format), endpoint)
+                for method in sorted(context.methods or ())
             ]
     return found
 
@@ -117,6 +119,8 @@ async def _tell_ours(request: Request, error: Exception) -> Response:
         LOG.error("%s at %s", type(error).__name__, _route(request))
     if is_api(request):
         return problem_of(error)
+    if request.method not in SAFE:
+        return await errors.unsent(request, status, name, error.message, error.hint)
     if status == 401:
         return RedirectResponse(f"/sign-in?to={request.url.path}", 303)
     return errors.page(request, status, name, error.message, error.hint)

@@ -28,6 +28,6 @@ PEOPLE = (
     Person("Jonas", "A member in Germany", "", {"member_id": "jonas"}),
     Person("Maya", "A member in the United States", "", {"member_id": "maya"}),
     Person(
-        "Ines", "A privacy officer", "", {"roles": ["officer"]}, to="/console/off",
+        "Clara", "A privacy officer", "", {"roles": ["officer"]}, to="/console/off",
     ),
 )  # fmt: skip

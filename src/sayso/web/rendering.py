@@ -8,6 +8,7 @@ Example:
     >>> return render(request, "accessibility.html", Accessibility(...))    # doctest: +SKIP
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -55,6 +56,7 @@ class Frame:
         languages: Every language, with its name in itself and the address of this page in it.
         path: Of the page.
         csrf: The token of forms; empty where nobody is signed in.
+        form_id: What the forms of this page are called, which is another at every showing.
         is_signed_in: Whether anybody is.
         is_member: Whether they are a member.
         is_staff: Whether they may record an off for a member.
@@ -65,6 +67,7 @@ class Frame:
     languages: tuple[tuple[str, str, str], ...]
     path: str
     csrf: str
+    form_id: str
     is_signed_in: bool
     is_member: bool
     is_staff: bool
@@ -85,6 +88,7 @@ def frame_of(request: Request) -> Frame:
         languages=tuple((tag, name, also_in(tag)) for tag, name in LANGUAGES.items()),
         path=request.url.path,
         csrf=session_of(request).csrf,
+        form_id=secrets.token_hex(8),
         is_signed_in=caller.is_known,
         is_member=Role.MEMBER in caller.roles,
         is_staff=bool(caller.roles & {Role.OFFICER, Role.ADMIN}),

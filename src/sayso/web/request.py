@@ -12,6 +12,7 @@ from starlette.requests import Request
 from sayso.errors import RefusedError
 from sayso.web.access import Caller, access_of
 from sayso.web.desk import Desk
+from sayso.web.privacy_control import obey, says_so
 from sayso.web.problems import NotSignedInError
 from sayso.web.sessions import SAFE, Session, need_token
 
@@ -58,6 +59,8 @@ async def admit(request: Request) -> None:
         raise RefusedError("this is not for you", hint="ask whoever keeps the accounts")
     if session.secret and request.method not in SAFE:
         await need_token(request, session)
+    if caller.member_id and says_so(request.headers):
+        await run_in_threadpool(obey, desk, caller.member_id)
 
 
 def _bearer(request: Request) -> str | None:

@@ -80,6 +80,14 @@ def test_a_token_is_no_longer_one_after_its_client(service: Service) -> None:
     assert service.ask("GET", "/holds", job).status_code == 401
 
 
+def test_nothing_of_a_body_is_read_before_its_sender_is_known(service: Service) -> None:
+    headers = {"content-type": "application/json"}
+
+    for path in ("/decisions", "/decisions/batch", "/holds", "/permits", "/webhooks"):
+        answer = service.client.post(f"/api/v1{path}", content=b"{", headers=headers)
+        assert answer.status_code == 401
+
+
 def test_an_application_with_a_route_for_nobody_does_not_start() -> None:
     """Also where the route stands in a router that was included, as all of ours do."""
     router = APIRouter()

@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -114,10 +115,16 @@ def parse(kind: Any, body: bytes) -> Any:
         RequestValidationError: It says something else, or is no JSON.
     """
     try:
-        return TypeAdapter(kind).validate_json(body)
+        return _adapter(kind).validate_json(body)
     except ValidationError as error:
         faults = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
         raise RequestValidationError(faults) from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # Making one takes longer than most bodies take to read.
+    return TypeAdapter(kind)
 
 
 def json_of(model: type[M]) -> Callable[[Request], Awaitable[M]]:

@@ -123,9 +123,9 @@ def write(
     gettext = translations(language_of(request)).gettext
     number = int(texts) if texts in {"1", "2", "3"} else 1
     if kind != "bio" and not about.strip():
-        return _form(request, fault=gettext("Say what the post is about"))
+        return _form(request, texts=number, fault=gettext("Say what the post is about"))
     if len(about) > MOST_LETTERS:
-        return _form(request, about=about, fault=gettext("Say it in fewer words"))
+        return _form(request, about=about, texts=number, fault=gettext("Say it in fewer words"))
     asked = _ask(desk, who, kind, about)
     provider = desk.writer.provider()
     sampling = Sampling(secrets.randbelow(SEEDS), TOKENS)
@@ -164,7 +164,7 @@ def _parts(pieces: Iterator[object]) -> Iterator[Part]:
         yield Part(last, begins=False, fault=error.message)
 
 
-def _form(request: Request, *, about: str = "", fault: str = "") -> Response:
+def _form(request: Request, *, about: str = "", texts: int = 1, fault: str = "") -> Response:
     desk = desk_of(request)
     recipient = desk.writer.recipient
     page = Assistant(
@@ -173,6 +173,7 @@ def _form(request: Request, *, about: str = "", fault: str = "") -> Response:
         recipient=recipient.name if recipient else "",
         has_content=desk.content is not None,
         about=about,
+        texts=texts,
         faults=(("about", fault),) if fault else (),
     )
     return render(request, "assistant.html", page, 422 if fault else 200)

@@ -5,12 +5,13 @@ is shown as it is, in English, and goes through no translation. What disagrees i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sayso.web.rendering import Page, render
+from sayso.web.sessions import is_form
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,48 @@ class ErrorPage(Page):
     Attributes:
         message: What is wrong, as the error says it, in English; empty where the title says it.
         detail: What to do, in English; empty where nothing can be done.
+        words: What was written into the form that was refused.
+        sign_in: Where to sign in again; empty where that is not it.
     """
 
     message: str = ""
     detail: str = ""
+    words: tuple[str, ...] = field(default=(), repr=False)
+    sign_in: str = ""
 
 
-def page(request: Request, status: int, name: str, message: str, hint: str) -> Response:
+def page(
+    request: Request, status: int, name: str, message: str, hint: str,
+    words: tuple[str, ...] = (), sign_in: str = "",
+) -> Response:  # fmt: skip
     """Return the page of an error; `name` is the last word of its type."""
     title = TITLES.get(name, "This was refused")
     if name in _TOLD_BY_TITLE:
         message = ""
-    told = ErrorPage(title, message[:1].upper() + message[1:], hint)
+    told = ErrorPage(title, message[:1].upper() + message[1:], hint, words, sign_in)
     return render(request, "error.html", told, status)
+
+
+async def unsent(request: Request, status: int, name: str, message: str, hint: str) -> Response:
+    """Return the page of a form that was refused, with the words that somebody wrote into it.
+
+    A form is never answered by a way to the provider of identities: its page's policy keeps
+    browsers from following one that leaves this site, and nothing at all would be seen.
+    """
+    words: tuple[str, ...] = ()
+    if is_form(request):
+        found = await request.form()
+        written = (found.get(one) for one in _WRITTEN)
+        words = tuple(one for one in written if isinstance(one, str) and one.strip())
+    sign_in = ""
+    if status == 401:
+        message = hint = ""
+        sign_in = f"/sign-in?to={request.url.path}"
+    return page(request, status, name, message, hint, words, sign_in)
+
+
+# Fields of forms that hold a person's own words.
+_WRITTEN = ("reason", "about")
 
 
 TITLES: Mapping[str, str] = {

@@ -20,6 +20,7 @@ from sayso.ledger.kept import REASON, keep
 from sayso.model import DEFAULT_PURPOSE, EVERY_PURPOSE, Choice
 from sayso.web.access import Role, allow
 from sayso.web.languages import language_of, translations
+from sayso.web.once import once
 from sayso.web.pages.receipts import receipt_path
 from sayso.web.rendering import Page, render
 from sayso.web.request import caller_of, desk_of
@@ -64,6 +65,7 @@ def object_(
     request: Request,
     reason: Annotated[str, Form()] = "",
     every: Annotated[str, Form()] = "",
+    form_id: Annotated[str, Form()] = "",
 ) -> Response:
     """Record the objection and, where one is given, keep its reason."""
     desk, who = desk_of(request), caller_of(request).member_id
@@ -72,14 +74,21 @@ def object_(
         gettext = translations(language_of(request)).gettext
         fault = gettext("Write a shorter reason, or none")
         page = Objection(
-            "Object to training", words[:MOST_LETTERS], bool(every), faults=(("reason", fault),)
+            "Object to training",
+            words.replace("\x00", ""),
+            bool(every),
+            faults=(("reason", fault),),
         )
         return render(request, "objection.html", page, 422)
     purpose = EVERY_PURPOSE if every else DEFAULT_PURPOSE
-    made = desk.choose(who, Choice.OFF, purpose=purpose, channel=CHANNEL, setting_version=None)
-    if words:
-        raw = canonical_json({"entry": made.index, "reason": words})
-        keep(
-            desk.workspace.ledger, who, f"reason-{secrets.token_hex(8)}", raw, desk.now_us(), REASON
-        )
-    return RedirectResponse(f"{receipt_path(desk, who, made.index)}?saved=1", 303)
+
+    def record() -> int:
+        made = desk.choose(who, Choice.OFF, purpose=purpose, channel=CHANNEL, setting_version=None)
+        if words:
+            raw = canonical_json({"entry": made.index, "reason": words})
+            kept_id = f"reason-{secrets.token_hex(8)}"
+            keep(desk.workspace.ledger, who, kept_id, raw, desk.now_us(), REASON)
+        return made.index
+
+    entry = once(request, form_id, (purpose, words), record)
+    return RedirectResponse(f"{receipt_path(desk, who, entry)}?saved=1", 303)

@@ -16,7 +16,6 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sayso.decision.explain import Explanation
 from sayso.errors import InputError
 from sayso.model import (
     DEFAULT_PURPOSE,
@@ -30,13 +29,15 @@ from sayso.receipting import choices_of
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.languages import language_of, translations
+from sayso.web.once import once
 from sayso.web.pages import law as laws
 from sayso.web.pages.receipts import receipt_path
+from sayso.web.privacy_control import says_so
 from sayso.web.rendering import Page, render
 from sayso.web.request import caller_of, desk_of
 
 PATH = "/settings/ai-training"
-CHANNEL, GPC_CHANNEL = "settings", "gpc"
+CHANNEL = "settings"
 
 router = APIRouter(include_in_schema=False)
 
@@ -96,9 +97,6 @@ def settings(request: Request) -> Response:
 @allow(Role.MEMBER)
 def setting(request: Request) -> Response:
     """Show the question, and what stands."""
-    desk, who = desk_of(request), caller_of(request).member_id
-    if request.headers.get("sec-gpc") == "1":
-        obey_gpc(desk, who)
     return _page(request)
 
 
@@ -109,6 +107,7 @@ def choose(
     choice: Annotated[str, Form()] = "",
     version: Annotated[str, Form()] = "",
     every: Annotated[str, Form()] = "",
+    form_id: Annotated[str, Form()] = "",
 ) -> Response:
     """Record an answer, and show its receipt."""
     desk, who = desk_of(request), caller_of(request).member_id
@@ -118,14 +117,18 @@ def choose(
     if every and choice == "on":
         fault = gettext("Choose off, or do not object to every use")
         return _page(request, picked=choice, every=every, fault=fault)
-    # Whoever saves once more what stands already has changed their mind in nothing.
     if version not in {one.version for one in _purpose(desk).wordings}:
         version = _wording(desk, request).version
     purpose = EVERY_PURPOSE if every else DEFAULT_PURPOSE
-    made = desk.choose(
-        who, Choice(choice), purpose=purpose, channel=CHANNEL, setting_version=version
-    )
-    return RedirectResponse(f"{receipt_path(desk, who, made.index)}?saved=1", 303)
+
+    def record() -> int:
+        said = Choice(choice)
+        return desk.choose(
+            who, said, purpose=purpose, channel=CHANNEL, setting_version=version
+        ).index
+
+    entry = once(request, form_id, (choice, purpose, version), record)
+    return RedirectResponse(f"{receipt_path(desk, who, entry)}?saved=1", 303)
 
 
 def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "") -> Response:
@@ -147,7 +150,7 @@ def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "
         off_does=texts.gettext(laws.OFF_DOES[laws.withdrawal_of(found.jurisdiction)]),
         recipients=purpose.recipients,
         sharing=purpose.sharing,
-        gpc=request.headers.get("sec-gpc") == "1",
+        gpc=says_so(request.headers),
         faults=(("choice", fault),) if fault else (),
     )
     return render(request, "setting.html", page, 422 if fault else 200)
@@ -178,16 +181,3 @@ def objects_to_all(desk: Desk, who: str) -> bool:
         if one.purpose == DEFAULT_PURPOSE and one.choice is Choice.ON
     ]
     return bool(to_all) and (not on or max(to_all) >= max(on))
-
-
-def obey_gpc(desk: Desk, who: str) -> None:
-    """Record an off, once, for every purpose that shares outside and has none.
-
-    Never an on, and nothing for a purpose that does not share.
-    """
-    for name, purpose in desk.workspace.rules().book.purposes.items():
-        if not purpose.sharing:
-            continue
-        found: Explanation = desk.explain(who, name)
-        if found.choice is not Choice.OFF:
-            desk.choose(who, Choice.OFF, purpose=name, channel=GPC_CHANNEL, setting_version=None)

@@ -36,7 +36,6 @@ from sayso.decision.one import decide
 from sayso.decision.states import MemberStates, microseconds
 from sayso.errors import SaysoError
 from sayso.facts import instant_of, member_facts
-from sayso.folded import Folded, Person, fold_everybody, mend
 from sayso.ledger import schema
 from sayso.ledger.asking import Asking, Look, Sight, chosen_since, head_choices_of, sight_of
 from sayso.ledger.held import Files, Stamp, load_files
@@ -52,6 +51,7 @@ from sayso.model import (
     RecordFacts,
     mask_of,
 )
+from sayso.present.folded import Folded, Person, fold_everybody, mend
 from sayso.publishing import need_purpose, published
 from sayso.rulebook.moments import Jurisdictions
 from sayso.snapshot.request import Rules

@@ -9,25 +9,24 @@ import re
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Playwright
 
+from sayso.errors import UnavailableError
 from sayso.ledger.kept import keep
-from sayso.model import DEFAULT_PURPOSE, Choice, Dated
+from sayso.model import DEFAULT_PURPOSE, Dated
 from sayso.opening import init_workspace
 from sayso.receipting import Said, choices_of
 from sayso.training import Order, Recipe, release, train
 from sayso.training.environment import need_torch
-from sayso.errors import UnavailableError
 from sayso.web.access import Caller, Role
 from sayso.web.desk import Desk, open_desk, system_clock
 from sayso.web.development import MARK, SECRET_FILE
@@ -36,8 +35,14 @@ from sayso.web.sessions import COOKIE
 from sayso.workspace import Workspace
 from sayso.writing.exchange import Exchange
 from tests.e2e.cli import COMMAND, environment
-from tests.town import MEMBER_COLUMNS, NOTICE_COLUMNS, member_row, record_row, write_content
-from tests.town import write_csv
+from tests.town import (
+    MEMBER_COLUMNS,
+    NOTICE_COLUMNS,
+    member_row,
+    record_row,
+    write_content,
+    write_csv,
+)
 from tests.unit.training.lab import small_base
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +51,7 @@ START_SECONDS = 60.0
 
 # Who is who; those whom the first page offers are members of the demonstration.
 WING, JONAS, MAYA = "wing", "jonas", "maya"
-HELD = "odile"
+HELD, HELD_FROM = "odile", date(2025, 12, 1)
 COUNTRIES = {WING: "HK", JONAS: "DE", MAYA: "US", HELD: "CA"}
 NEWCOMERS = tuple(f"newcomer-{number:02}" for number in range(120))
 WROTE = (
@@ -104,13 +109,15 @@ def make_platform(folder: Path) -> bool:
         _add_people(workspace, folder)
         # A hold protects one member; another said off before anything was built.
         workspace.place_hold(
-            "CA", begins=Dated(system_clock().date().replace(year=system_clock().year - 1)), placed_by="the platform",
-            asked_by="the authority", hold_id="h1",
+            "CA", begins=Dated(HELD_FROM), placed_by="the platform", asked_by="the authority",
+            hold_id="h1",
         )  # fmt: skip
         workspace.choose(JONAS, "off", channel="settings", setting_version="2024-09")
         workspace.build(folder / "content.parquet", folder / "first")
         released = _teach(workspace, folder)
-        exchange = Exchange("post", "A quiet week", (), ("Calm, and then calm.",), "release 1a2b", "")
+        exchange = Exchange(
+            "post", "A quiet week", (), ("Calm, and then calm.",), "release 1a2b", ""
+        )
         keep(workspace.ledger, MAYA, "c0ffee", exchange.to_bytes(), 1_760_000_000_000_000)
         workspace.integrate()
     finally:
@@ -211,8 +218,9 @@ def open_browser(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(
         executable_path=CHROMIUM,
         # Nothing leaves this machine, not even for the styles of the provider's page.
-        args=[*arguments, "--disable-dev-shm-usage",
-              "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+        args=[
+            *arguments,
+            "--disable-dev-shm-usage",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        ],
     )
-
-

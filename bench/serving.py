@@ -179,7 +179,7 @@ def present(report: Report, folder: Path, members: int, runs: int) -> None:
             workspace = init_workspace(
                 place, lambda: datetime.now(UTC), template="linkedin-2024", url=address
             )
-            _fill(workspace, folder, members)
+            fill(workspace, folder, members)
             asked = Present(workspace)
             try:
                 _one(report, name, workspace, asked, members, runs)
@@ -190,7 +190,7 @@ def present(report: Report, folder: Path, members: int, runs: int) -> None:
                 shutil.rmtree(place)
 
 
-def _fill(workspace: Workspace, folder: Path, members: int) -> None:
+def fill(workspace: Workspace, folder: Path, members: int) -> None:
     ids = [f"m{number}" for number in range(members)]
     said = ids[::3]
     tables: dict[str, dict[str, list[str]]] = {
