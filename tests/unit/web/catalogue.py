@@ -10,6 +10,7 @@ for nothing.
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
@@ -45,7 +46,7 @@ _NO_TEXTS = frozenset({
     "there is no such table", "see /transparency/datapackage.json",
     "the log has no checkpoint yet", "try again in a second",
     "When the ledger began; rules of earlier days are told as the rulebook dates them.",
-    "accept-language, cookie, authorization", "legitimate interest", "Sayso",
+    "accept-language, cookie, authorization", "legitimate interest",
 })  # fmt: skip
 # Words in tables of the pages that are too short to look like texts.
 _WORDS = (("public_words", "DISPOSITIONS", "kept"), ("public_words", "DISPOSITIONS", "sealed"))
@@ -57,7 +58,6 @@ def collected() -> dict[Text, str]:
     found: dict[Text, str] = {}
     for where, text in (*_of_templates(), *_of_modules(), *_of_constants()):
         found.setdefault(text, where)
-    # A text and its plural are one entry of a catalogue.
     return found
 
 
@@ -74,7 +74,7 @@ def _of_templates() -> Iterator[tuple[str, Text]]:
 
 
 def _as_tuple(messages: object) -> tuple[object, ...]:
-    return messages if isinstance(messages, tuple) else (messages,)
+    return tuple(messages) if isinstance(messages, list | tuple) else (messages,)
 
 
 def _of_modules() -> Iterator[tuple[str, str]]:
@@ -109,7 +109,7 @@ def _strings(nodes: list[ast.expr]) -> Iterator[str]:
 def _looking_like_texts(tree: ast.Module) -> Iterator[str]:
     passed = set()
     for node in ast.walk(tree):
-        # Docstrings, pieces of composed texts and arguments of regular expressions are none.
+        # Docstrings and pieces of composed texts are none.
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             passed.add(node.value)
         elif isinstance(node, ast.JoinedStr):
@@ -141,23 +141,20 @@ def held() -> dict[Text, str]:
     """Return every text of the Chinese catalogue with its translation."""
     found: dict[Text, str] = {}
     for message in catalogue():
-        if message.id:
-            string = message.string
-            found[message.id if isinstance(message.id, str) else tuple(message.id)] = (
-                string if isinstance(string, str) else string[0]
-            )
+        forms = message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
+        told = _as_tuple(message.string)[0]
+        if forms:
+            found[forms] = str(told)
     return found
 
 
 def main() -> None:
     """Print what is missing and what is held for nothing."""
     texts, translations = collected(), held()
-    for text, where in texts.items():
-        if text not in translations:
-            print(f"missing ({where}): {text!r}")
-    for text in translations:
-        if text not in texts:
-            print(f"for nothing: {text!r}")
+    lines = [f"missing ({where}): {text!r}" for text, where in texts.items()
+             if text not in translations]  # fmt: skip
+    lines += [f"for nothing: {text!r}" for text in translations if text not in texts]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ async def unsent(request: Request, status: int, name: str, message: str, hint: s
         words = tuple(one for one in written if isinstance(one, str) and one.strip())
     sign_in = ""
     if status == 401:
-        message, hint = "you are signed out", "sign in again and send it once more"
+        message = hint = ""
         sign_in = f"/sign-in?to={request.url.path}"
     return page(request, status, name, message, hint, words, sign_in)
 

@@ -157,12 +157,11 @@ def answer_of(choice: Choice, law: Jurisdiction | None) -> tuple[str, tuple[str,
         return "Off", ("You chose off. Nothing of yours may be used for this, whatever the rule.",)
     if choice is Choice.ON:
         if mode is Mode.NOT_ENABLED:
-            return "On, and not in use", (
-                (
-                    "You chose on. The platform has not enabled this use where you live, so nothing "
-                    "of yours is used."
-                ),
+            meaning = (
+                "You chose on. The platform has not enabled this use where you live, so nothing of "
+                "yours is used."
             )
+            return "On, and not in use", (meaning,)
         return "On", ("You chose on. What the rules below admit may be used.",)
     answer, meaning = DEFAULTS[mode]
     silent = (
