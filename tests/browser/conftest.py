@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.browser.running import CHROMIUM, Service, open_browser, running
+from tests.browser.serving import CHROMIUM, Service, open_browser, running
 from tests.conftest import NO_CHROMIUM
 
 LANGUAGES = {"en": "en-GB", "zh-Hant": "zh-HK"}

@@ -7,11 +7,12 @@ from playwright.sync_api import Page
 
 from sayso.web.app import make_app, routes_of
 from sayso.web.desk import Desk
-from tests.browser.running import HELD, JONAS, MAYA, WING
+from tests.browser.serving import HELD, JONAS, MAYA, WING
 
 SETTING = "/settings/ai-training"
 NOBODY, OFFICER = "", "officer"
 # Text of a button or link in any language is looked for by where it leads.
+MODEL_MS = 120_000
 SAVE = f'form[action="{SETTING}"] button'
 
 
@@ -74,8 +75,9 @@ def _ask_for_nothing(page: Page) -> None:
 def _ask(page: Page) -> None:
     if page.query_selector("#about"):
         page.fill("#about", "A quiet week")
-        page.click("main form button")
-        page.wait_for_selector('main a[href="/assistant"]')
+        # The first text of a worker waits for the model to be loaded.
+        page.click("main form button", timeout=MODEL_MS)
+        page.wait_for_selector('main a[href="/assistant"]', timeout=MODEL_MS)
 
 
 def _record_for_nobody(page: Page) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import LANGUAGES
 from tests.browser.pages import ALL, Place, go
-from tests.browser.running import ROOT, Service, open_browser, running
+from tests.browser.serving import ROOT, Service, open_browser, running
 
 FOLDER = ROOT / "docs" / "screenshots"
 DESK = {"width": 900, "height": 540}

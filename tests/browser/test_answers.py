@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import NewTab
 from tests.browser.pages import SAVE, SETTING
-from tests.browser.running import Service
+from tests.browser.serving import Service
 
 OBJECTION = f"{SETTING}/objection"
 

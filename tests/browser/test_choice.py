@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import NewTab
 from tests.browser.keys import focused, tab_to
 from tests.browser.pages import SAVE, SETTING
-from tests.browser.running import HELD, JONAS, WING, Service
+from tests.browser.serving import HELD, JONAS, WING, Service
 
 NAME = "Data for Generative AI Improvement"
 OTHER = {"on": "off", "off": "on"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.browser.conftest import NewTab
 from tests.browser.pages import SETTING
-from tests.browser.running import MAYA, Service
+from tests.browser.serving import MAYA, Service
 
 
 def test_from_the_first_page_to_a_receipt_and_out(tab: NewTab, service: Service) -> None:

@@ -1,9 +1,10 @@
-"""axe finds nothing on any page, in any colours and language; and it does look."""
+"""axe finds nothing on any page, in any colours and language; every page fits a narrow screen."""
 
 import pytest
 
 from tests.browser.axe import violations
 from tests.browser.conftest import NewTab
+from tests.browser.fits import need_fit
 from tests.browser.pages import ALL, NO_PAGES, ROUTES, Place, go
 
 COLOURS: dict[str, dict[str, str]] = {
@@ -30,7 +31,7 @@ def test_axe_looks_at_the_size_of_targets(tab: NewTab) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 @pytest.mark.parametrize("place", ALL, ids=lambda place: place.name)
-def test_axe_finds_nothing(tab: NewTab, place: Place, language: str) -> None:
+def test_axe_finds_nothing_and_the_page_fits(tab: NewTab, place: Place, language: str) -> None:
     page = go(tab(place.who, language=language), place)
 
     assert page.locator("html").get_attribute("lang") == language
@@ -38,6 +39,8 @@ def test_axe_finds_nothing(tab: NewTab, place: Place, language: str) -> None:
         page.emulate_media(**colours)  # type: ignore[arg-type]
         page.evaluate(PAINTED)
         assert violations(page) == {}, name
+    page.emulate_media(color_scheme="light", forced_colors="none")
+    need_fit(page)
 
 
 def test_every_page_is_looked_at() -> None:

@@ -1,11 +1,6 @@
-"""Pages on narrow screens, in large letters and on paper."""
+"""Whether a page fits: on narrow screens, and in large letters."""
 
-import pytest
 from playwright.sync_api import Page
-
-from tests.browser.conftest import NewTab
-from tests.browser.pages import ALL, SETTING, Place, go
-from tests.browser.running import JONAS
 
 NARROW = {"width": 320, "height": 640}
 # Letters twice as large in a window of 1280 pixels. Source: WCAG 2.2, 1.4.4 and 1.4.10.
@@ -28,32 +23,15 @@ CUT = """() => [...document.querySelectorAll('body *')].filter(one => {
 }).map(one => one.outerHTML.slice(0, 120))"""
 
 
-def width(page: Page) -> int:
+def _width(page: Page) -> int:
     return int(page.evaluate("document.scrollingElement.scrollWidth"))
 
 
-@pytest.mark.parametrize("language", ["en", "zh-Hant"])
-@pytest.mark.parametrize("place", ALL, ids=lambda place: place.name)
-def test_pages_fit(tab: NewTab, place: Place, language: str) -> None:
-    page = go(tab(place.who, language=language, viewport=NARROW), place)
-
-    assert width(page) <= NARROW["width"], page.evaluate(TOO_WIDE)
+def need_fit(page: Page) -> None:
+    """Check that a page needs no scrolling to the side, and that nothing of it is cut off."""
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    assert _width(page) <= NARROW["width"], page.evaluate(TOO_WIDE)
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     page.evaluate(TWICE)
-    assert width(page) <= WIDE["width"], page.evaluate(TOO_WIDE)
+    assert _width(page) <= WIDE["width"], page.evaluate(TOO_WIDE)
     assert page.evaluate(CUT) == []
-
-
-def test_a_receipt_is_printed_without_its_surroundings(tab: NewTab) -> None:
-    page = tab(JONAS)
-    page.goto(f"{SETTING}/history")
-    page.click(f'main a[href^="{SETTING}/receipts/"]')
-    page.emulate_media(media="print")
-
-    for gone in ("header", "footer", ".govuk-breadcrumbs", ".govuk-skip-link"):
-        assert not page.locator(gone).first.is_visible(), gone
-    assert page.get_by_text("To keep it on paper").is_hidden()
-    shown = page.inner_text("main")
-    for told in ("Receipt: ", "Counts from", "UTC", "Goes to", "What off does", "Ledger"):
-        assert told in shown
-    assert page.pdf(format="A4").startswith(b"%PDF-")
