@@ -221,6 +221,8 @@ def test_what_the_rulebook_says_is_no_format_and_no_markup(house: House, languag
     name = "purposes/content-generation-training.yaml"
     files[name] = re.sub(r"(?m)^title: .*$", f"title: '{HOSTILE}'", files[name])
     files[name] = re.sub(r"(?m)^recipients: .*$", f"recipients: ['{HOSTILE}']", files[name])
+    # A note beside an assumption, and who decided, are the rulebook's words as well.
+    files[name] = files[name].replace("one setting covers", f"{HOSTILE} covers")
     house.workspace.publish(files)
     browser = house.member("wing")
     browser.client.headers["accept-language"] = language

@@ -3,7 +3,7 @@
 Promises: only a member's own; an id that is somebody else's is like one that nobody has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -30,6 +30,13 @@ SAID = {
     "on": "You chose on.",
     "off": "You chose off.",
     "deferred": "You closed the question without answering.",
+}
+# How a choice came here, for the channels that are ours; a platform names its own as it likes.
+CHANNELS = {
+    "settings": "the setting",
+    "gpc": "Global Privacy Control",
+    "objection-form": "the objection form",
+    "staff": "staff, for the member",
 }
 
 router = APIRouter(include_in_schema=False)
@@ -105,7 +112,7 @@ def history(request: Request) -> Response:
             gettext("Every training, present and future")
             if one.purpose == EVERY_PURPOSE
             else titles.get(one.purpose, one.purpose),
-            one.channel or "",
+            _channel(one.channel, gettext),
         )
         for one in reversed(said)
     )
@@ -152,7 +159,7 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
             (clock["zone"], _clock(clock["time"]))
             for clock in event["local"]["effective_at"]
         ),
-        channel=event["channel"] or "",
+        channel=_channel(event["channel"], gettext),
         before=gettext(before) if before else "",
         shown=f"{shown['label']} ({shown['version']})" if shown else "",
         controllers=", ".join(one["pii_controllers"]),
@@ -166,6 +173,12 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
         is_new=bool(saved),
     )  # fmt: skip
     return render(request, "receipt.html", page)
+
+
+def _channel(name: str | None, gettext: Callable[[str], str]) -> str:
+    """Return how a choice came here, translated; a name that is not ours as it is."""
+    words = CHANNELS.get(name or "")
+    return gettext(words) if words else name or ""
 
 
 def _clock(time: str) -> str:
