@@ -42,7 +42,11 @@ def once(request: Request, form_id: str, answer: tuple[str, ...], record: Callab
         before = _entry_of(request, name)
         if before is not None and before == _last_of(request):
             return before
-    entry = record()
+    try:
+        entry = record()
+    except BaseException:
+        desk.answers.drop(name)  # whoever sends it again need not wait for this one
+        raise
     desk.answers.replace(name, {"entry": entry})
     return entry
 

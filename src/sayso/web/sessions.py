@@ -1,7 +1,7 @@
 """Sessions: who is signed in at this browser, and the token that each of their forms carries.
 
 Promises: a session begins with a secret of its own at every sign-in and ends at sign-out or
-after twelve hours; its cookie is for this host, encrypted transport and this site's own
+after twelve hours, of staff after one; its cookie is for this host, encrypted transport and this site's own
 requests; a form or request that changes anything is taken only with the session's token.
 """
 
@@ -17,6 +17,8 @@ from sayso.web.sealed import Sealed, derived, new_secret
 
 COOKIE = "__Host-sayso"
 LASTS_SECONDS = 12 * 60 * 60
+# Of whoever works here: what they may do is asked of the provider again after so long.
+STAFF_LASTS_SECONDS = 60 * 60
 CSRF_FIELD, CSRF_HEADER = "csrf_token", "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -47,7 +49,9 @@ class Sessions:
             "subject": caller.subject, "member_id": caller.member_id,
             "roles": sorted(caller.roles), "jurisdictions": sorted(caller.jurisdictions),
         }  # fmt: skip
-        self.kept.put(secret, value, now_us=now_us, lasts_us=LASTS_SECONDS * 1_000_000)
+        is_staff = bool(caller.roles - {Role.MEMBER})
+        seconds = STAFF_LASTS_SECONDS if is_staff else LASTS_SECONDS
+        self.kept.put(secret, value, now_us=now_us, lasts_us=seconds * 1_000_000)
         return Session(secret, caller)
 
     def find(self, request: Request, now_us: int) -> Session:

@@ -80,10 +80,11 @@ class SwitchTold:
 
 @dataclass(frozen=True)
 class SwitchOff(Page):
-    """How to switch off; the first setting is the one that the link opens."""
+    """How to switch off; `setting` is the purpose that has a page of its own."""
 
     above: ClassVar[Mapping[str, str]] = ABOVE
     switches: tuple[SwitchTold, ...]
+    setting: str
     scopes: Mapping[str, str]
 
 
@@ -167,7 +168,9 @@ def switch_off(request: Request) -> Response:
                 ),
             )
         )  # fmt: skip
-    page = SwitchOff("How to switch off", tuple(found), titles_of(request, reading))
+    page = SwitchOff(
+        "How to switch off", tuple(found), DEFAULT_PURPOSE, titles_of(request, reading)
+    )
     return public_page(request, "public-switch-off.html", page)
 
 

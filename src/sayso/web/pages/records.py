@@ -19,7 +19,7 @@ from sayso.errors import InputError
 from sayso.evidence.entries import Folders
 from sayso.evidence.trace_member import MemberBuild, MemberRun, trace_member
 from sayso.facts import OwnRecord, own_records_of
-from sayso.model import Category, Choice, Facts, Withdrawal
+from sayso.model import Category, Choice, Facts, Presence, Withdrawal
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.pages import law as laws
@@ -83,6 +83,7 @@ class Records(Page):
         more: Whether another page follows.
         builds: Training sets that hold something of theirs.
         others: How many training sets hold nothing of theirs.
+        can_tell: Whether anybody can tell what held something of theirs.
         forgetting: What a forgetting will do, or has done: English sentences.
     """
 
@@ -96,6 +97,7 @@ class Records(Page):
     more: bool
     builds: tuple[BuildRow, ...]
     others: int
+    can_tell: bool
     forgetting: tuple[str, ...]
 
 
@@ -107,7 +109,8 @@ def records(request: Request, page: str = "1") -> Response:
     number = int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 7 else 1
     number = max(1, number)
     rows = list(_rows(desk, who, number)) if desk.content else []
-    built = _builds(desk, who)
+    traced = _builds(desk, who)
+    built = traced or ()
     told = Records(
         title="My records",
         has_content=desk.content is not None,
@@ -116,7 +119,8 @@ def records(request: Request, page: str = "1") -> Response:
         more=len(rows) > PER_PAGE,
         builds=tuple(_build(one) for one in built if one.is_touched),
         others=sum(not one.is_touched for one in built),
-        forgetting=tuple(_forgetting(desk, who, built)),
+        can_tell=traced is not None,
+        forgetting=tuple(_forgetting(desk, who, built)) if traced is not None else (),
     )
     return render(request, "records.html", told)
 
@@ -141,12 +145,15 @@ def _excerpt(one: OwnRecord) -> str:
     return words if len(words) <= EXCERPT_LETTERS else f"{words[:EXCERPT_LETTERS]} …"
 
 
-def _builds(desk: Desk, who: str) -> tuple[MemberBuild, ...]:
+def _builds(desk: Desk, who: str) -> tuple[MemberBuild, ...] | None:
+    """Return every training set; None where nobody can tell any more."""
+    if desk.member_facts(who).presence is Presence.ERASED:
+        return None
     workspace = desk.workspace
     try:
         folders = Folders(workspace.ledger, workspace.trust)
         return trace_member(workspace.ledger, workspace.trust, folders, who).snapshots
-    except InputError:  # nothing of them stands in the ledger
+    except InputError:  # they never stood in the ledger, and so in no training set
         return ()
 
 

@@ -20,6 +20,7 @@ from sayso.errors import InputError
 from sayso.model import (
     DEFAULT_PURPOSE,
     EVERY_PURPOSE,
+    Category,
     Choice,
     Dated,
     Purpose,
@@ -57,7 +58,9 @@ class Setting(Page):
         answer: The setting as it stands, translated.
         meaning: What that means, translated.
         picked: The stored answer, or what was given with a fault: `on`, `off` or empty.
+        ticked: Whether the objection to every training was ticked, with a fault elsewhere.
         objects_to_all: Whether an objection to every training stands.
+        uses_messages: Whether the rules admit private messages.
         wording: Shown beside the question, from the rulebook.
         law: What is in force for this member.
         covers: What the rules admit: English words.
@@ -72,7 +75,9 @@ class Setting(Page):
     answer: str
     meaning: str
     picked: str
+    ticked: bool
     objects_to_all: bool
+    uses_messages: bool
     wording: Wording
     law: laws.Law
     covers: tuple[tuple[str, tuple[str, ...]], ...]
@@ -117,14 +122,16 @@ def choose(
     if every and choice == "on":
         fault = gettext("Choose off, or do not object to every use")
         return _page(request, picked=choice, every=every, fault=fault)
-    if version not in {one.version for one in _purpose(desk).wordings}:
-        version = _wording(desk, request).version
+    if version and version not in _versions(desk):
+        # A receipt says which words were shown; these are not the ones that count by now.
+        fault = gettext("The words beside the setting have changed: read them, and save again")
+        return _page(request, picked=choice, every=every, fault=fault)
     purpose = EVERY_PURPOSE if every else DEFAULT_PURPOSE
 
     def record() -> int:
         said = Choice(choice)
         return desk.choose(
-            who, said, purpose=purpose, channel=CHANNEL, setting_version=version
+            who, said, purpose=purpose, channel=CHANNEL, setting_version=version or None
         ).index
 
     entry = once(request, form_id, (choice, purpose, version), record)
@@ -143,7 +150,9 @@ def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "
         answer=texts.gettext(answer),
         meaning=" ".join(texts.gettext(one) for one in meaning),
         picked=picked if fault else stored,
-        objects_to_all=bool(every) if fault else objects_to_all(desk, who),
+        ticked=bool(every),
+        objects_to_all=objects_to_all(desk, who),
+        uses_messages=laws.CATEGORIES[Category.MESSAGE] in dict(laws.covers_of(found.jurisdiction)),
         wording=_wording(desk, request),
         law=laws.law_of(found),
         covers=laws.covers_of(found.jurisdiction),
@@ -163,6 +172,13 @@ def _purpose(desk: Desk) -> Purpose:
     return found
 
 
+def _versions(desk: Desk) -> set[str]:
+    """Return the version of the wording that counts now, in each language."""
+    purpose, today = _purpose(desk), Dated(desk.clock().date())
+    found = (laws.wording_of(purpose, one.language, today) for one in purpose.wordings)
+    return {one.version for one in found if one is not None}
+
+
 def _wording(desk: Desk, request: Request) -> Wording:
     today = Dated(desk.clock().date())
     found = laws.wording_of(_purpose(desk), language_of(request), today)
@@ -172,12 +188,6 @@ def _wording(desk: Desk, request: Request) -> Wording:
 
 
 def objects_to_all(desk: Desk, who: str) -> bool:
-    """Whether an objection to every training stands, which no later on took back here."""
+    """Whether an objection to every training stands; nothing takes one back."""
     said = choices_of(desk.workspace.ledger, who, desk.workspace.ledger.size())
-    to_all = [one.effective_us for one in said if one.purpose == EVERY_PURPOSE]
-    on = [
-        one.effective_us
-        for one in said
-        if one.purpose == DEFAULT_PURPOSE and one.choice is Choice.ON
-    ]
-    return bool(to_all) and (not on or max(to_all) >= max(on))
+    return any(one.purpose == EVERY_PURPOSE for one in said)
