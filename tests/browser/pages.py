@@ -11,8 +11,9 @@ from tests.browser.serving import HELD, JONAS, MAYA, WING
 
 SETTING = "/settings/ai-training"
 NOBODY, OFFICER = "", "officer"
-# Text of a button or link in any language is looked for by where it leads.
+# For a model to be loaded, on a machine that does other things as well.
 MODEL_MS = 120_000
+# Text of a button or link in any language is looked for by where it leads.
 SAVE = f'form[action="{SETTING}"] button'
 
 

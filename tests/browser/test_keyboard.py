@@ -28,7 +28,9 @@ WALKS += [(place, "active") for place in ALL if place.name in KINDS]
 )
 def test_focus_is_seen_and_goes_as_the_page_reads(tab: NewTab, place: Place, colours: str) -> None:
     page = go(tab(place.who, forced_colors=colours), place)
-    # What was done first left the focus somewhere: begin at the top.
+    # A page that another one came before has no focus to show; what was done first left it
+    # somewhere: begin at the top.
+    page.bring_to_front()
     page.evaluate("() => { document.activeElement.blur(); getSelection().collapse(document.body) }")
 
     passed = []

@@ -32,7 +32,7 @@ def test_from_the_first_page_to_a_receipt_and_out(tab: NewTab, service: Service)
     assert page.locator("tbody tr").count() == before + 1
 
     page.get_by_role("button", name="Sign out").click()
-    assert page.get_by_role("link", name="Sign in", exact=True).is_visible()
+    page.get_by_role("link", name="Sign in", exact=True).wait_for()
     page.goto(SETTING)
     assert "/oauth2/authorize" in page.url
 
