@@ -1,7 +1,8 @@
 """Global Privacy Control: a browser that says off for what is shared outside.
 
 Promises: an off, once, for every purpose that shares outside and has none; never an on, nothing
-for a purpose that does not share, and nothing against an on that the member said since. Heard on every request of a signed-in member.
+for a purpose that does not share, and nothing against an on that the member said since. Heard
+on every request of a signed-in member.
 
 Source: Global Privacy Control, section 3.1 (`Sec-GPC: 1`, and no other value).
 """

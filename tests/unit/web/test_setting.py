@@ -119,8 +119,12 @@ def test_a_standing_objection_is_one_tick_and_stands_against_new_settings(house:
     house.workspace.publish(files)
 
     assert house.workspace.decide("maya", purpose="later").choice is Choice.OFF
-    assert "every" in browser.get(SETTING)
-    assert "yes" in checked(browser.get(SETTING))
+    page = browser.get(SETTING)
+    assert "You object to every use of your data for training, present and future." in page
+    assert 'name="every"' not in page
+    browser.post(SETTING, choice="on")
+    assert house.workspace.decide("maya").choice is Choice.ON
+    assert house.workspace.decide("maya", purpose="later").choice is Choice.OFF
 
 
 def test_the_law_of_this_member_stands_there_with_its_source(house: House) -> None:
@@ -170,6 +174,10 @@ def test_global_privacy_control_says_off_once_for_what_is_shared_and_on_for_noth
 
     assert "Your browser sends Global Privacy Control" in page
     assert said(house, "maya") == [("sharing", "off", "gpc", None)]
+    # What the member says after it is theirs to say.
+    house.workspace.choose("maya", "on", purpose="sharing")
+    browser.get(SETTING, **{"sec-gpc": "1"})
+    assert house.workspace.decide("maya", purpose="sharing").choice is Choice.ON
     assert "Your setting now: On by default" in page
     for value in ("0", "true", ""):
         house.member("jonas").get(SETTING, **{"sec-gpc": value})
@@ -279,3 +287,40 @@ def test_a_receipt_says_what_its_signed_file_says(house: House) -> None:
     assert receipt.called == "no objection"
     assert "Receipt: no objection" in browser.get(place)
     assert "That is not a consent." in browser.get(place) or "not a consent" in browser.get(place)
+
+
+def test_words_that_were_changed_meanwhile_are_read_before_they_count(house: House) -> None:
+    browser = house.member("maya")
+
+    page = browser.refused(SETTING, choice="off", version="2023-01")
+
+    assert "The words beside the setting have changed" in page
+    assert checked(page) == ["off"]
+    assert said(house, "maya") == []
+
+
+def test_who_was_erased_is_told_that_nobody_can_tell(house: House, tmp_path: Path) -> None:
+    house.workspace.build(tmp_path / "content.parquet", tmp_path / "first")
+    browser = house.member("maya")
+    house.workspace.erase("maya")
+
+    page = browser.get(f"{SETTING}/records")
+
+    assert "Nobody can tell any more which training sets held something of yours." in page
+    assert "there is nothing to forget" not in page
+
+
+def test_a_form_that_failed_is_not_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = house.member("maya")
+    form = re.search('name="form_id" value="([^"]+)"', browser.get(SETTING))
+    assert form
+    with monkeypatch.context() as patch:
+        patch.setattr(type(house.desk), "choose", lambda *_, **__: 1 / 0)
+        data = {"csrf_token": browser.session.csrf, "choice": "off", "form_id": form[1]}
+        assert browser.client.post(SETTING, data=data).status_code == 500
+
+    browser.post(SETTING, choice="off", form_id=form[1])
+
+    assert len(said(house, "maya")) == 1

@@ -29,17 +29,17 @@ MODES: Mapping[Mode, str] = {
 }
 OFF_DOES: Mapping[Withdrawal | None, str] = {
     Withdrawal.FUTURE_RUNS: (
-        "From then on nothing of yours goes into a training set for this use, whenever you wrote it. Models "
-        "that were trained before stay as they are."
+        "From then on nothing of yours goes into a training set for this use, whenever you wrote "
+        "it. Models that were trained before stay as they are."
     ),
     Withdrawal.FORGET: (
-        "From then on nothing of yours goes into a training set for this use, whenever you wrote it. Models "
-        "that learned from you before must forget it: the part that held it is dropped at once and "
-        "trained again without you."
+        "From then on nothing of yours goes into a training set for this use, whenever you wrote "
+        "it. Models that learned from you before must forget it: the part that held it is dropped "
+        "at once and trained again without you."
     ),
     None: (
-        "From then on nothing of yours goes into a training set for this use. No rule of the platform is in "
-        "force for you today, so nothing of yours may be used anyway."
+        "From then on nothing of yours goes into a training set for this use. No rule of the "
+        "platform is in force for you today, so nothing of yours may be used anyway."
     ),
 }
 CATEGORIES: Mapping[Category, str] = {

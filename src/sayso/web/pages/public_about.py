@@ -15,7 +15,17 @@ from starlette.responses import Response
 
 from sayso.evidence.suppress import FEW
 from sayso.evidence.trace import Publication
-from sayso.model import Category, Dated, Mode, Purpose, Source, Visibility, Withdrawal, Wording
+from sayso.model import (
+    DEFAULT_PURPOSE,
+    Category,
+    Dated,
+    Mode,
+    Purpose,
+    Source,
+    Visibility,
+    Withdrawal,
+    Wording,
+)
 from sayso.transparency import Cover, Difference, Line, State, board_of, covers_of, differences_of
 from sayso.web.access import allow_anyone
 from sayso.web.languages import language_of, translations
