@@ -110,6 +110,7 @@ PLACES = (
     Place("kept, nothing", "/assistant/kept", WING),
     Place("record an off", "/console/off", OFFICER),
     Place("record an off for nobody", "/console/off", OFFICER, _record_for_nobody),
+    Place("why members object", "/console/objections", OFFICER),
     Place("no such page", "/nowhere", status=404),
     Place("not for you", "/console/off", WING, status=403),
 )

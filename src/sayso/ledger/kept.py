@@ -82,9 +82,9 @@ def kept_of(ledger: Ledger, member_id: str, kind: str = EXCHANGE) -> list[Kept]:
     return [one for _, one in _opened(ledger, member_id, kind)]
 
 
-def kept_of_all(ledger: Ledger) -> Iterator[tuple[str, Kept]]:
-    """Yield (member, what is kept of the assistant) of everybody, in the order of the ids."""
-    yield from _opened(ledger, None, EXCHANGE)
+def kept_of_all(ledger: Ledger, kind: str = EXCHANGE) -> Iterator[tuple[str, Kept]]:
+    """Yield (member, what is kept of a kind) of everybody, in the order of the ids."""
+    yield from _opened(ledger, None, kind)
 
 
 def _opened(ledger: Ledger, member_id: str | None, kind: str) -> list[tuple[str, Kept]]:

@@ -60,6 +60,7 @@ class Frame:
         is_signed_in: Whether anybody is.
         is_member: Whether they are a member.
         is_staff: Whether they may record an off for a member.
+        is_officer: Whether they may read why members object.
         is_demonstration: Whether everybody here is invented.
     """
 
@@ -71,6 +72,7 @@ class Frame:
     is_signed_in: bool
     is_member: bool
     is_staff: bool
+    is_officer: bool
     is_demonstration: bool
 
 
@@ -92,6 +94,7 @@ def frame_of(request: Request) -> Frame:
         is_signed_in=caller.is_known,
         is_member=Role.MEMBER in caller.roles,
         is_staff=bool(caller.roles & {Role.OFFICER, Role.ADMIN}),
+        is_officer=Role.OFFICER in caller.roles,
         is_demonstration=desk.is_demonstration,
     )
 

@@ -194,6 +194,16 @@ def test_an_objection_needs_no_reason_and_keeps_one_from_models(house: House) ->
         ("*", "off", "objection-form", None),
     ]
     assert "I write for people" not in browser.get("/assistant/kept")
+    assert "I write for people." in browser.get(f"{SETTING}/objection")
+    officer = house.staff(Role.OFFICER)
+    assert "I write for people." in officer.get("/console/objections")
+    assert house.staff(Role.ADMIN).client.get("/console/objections").status_code == 403
+    kept_id = re.search('name="kept_id" value="([^"]+)"', browser.get(f"{SETTING}/objection"))
+    assert kept_id
+    house.member("maya").post(f"{SETTING}/objection/reasons", kept_id=kept_id[1])
+    assert "I write for people." in officer.get("/console/objections"), "somebody else's"
+    browser.post(f"{SETTING}/objection/reasons", kept_id=kept_id[1])
+    assert "I write for people." not in officer.get("/console/objections")
     assert "Write a shorter reason" in browser.refused(f"{SETTING}/objection", reason="a" * 4001)
     assert len(said(house, "jonas")) == 2
 

@@ -1,14 +1,17 @@
-"""The objection form: an off, for any reason or none.
+"""The objection form: an off, for any reason or none; and the reasons, for who may read them.
 
 Promises: no reason is asked for; one that is given is kept for the officers, sealed with the
-member's key, and goes with an erasure; an objection counts at once, whoever reads it when.
+member's key, shown to the member, deleted when they say so, and goes with an erasure; an
+objection counts at once, whoever reads it when.
 
 Source: GDPR article 21; ICO, 2024-09-13.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form
@@ -16,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from sayso.canonical import canonical_json
-from sayso.ledger.kept import REASON, keep
+from sayso.facts import instant_of
+from sayso.ledger.kept import REASON, Kept, delete_kept, keep, kept_of, kept_of_all
 from sayso.model import DEFAULT_PURPOSE, EVERY_PURPOSE, Choice
 from sayso.web.access import Role, allow
 from sayso.web.languages import language_of, translations
@@ -28,8 +32,20 @@ from sayso.web.request import caller_of, desk_of
 PATH = "/settings/ai-training/objection"
 CHANNEL = "objection-form"
 MOST_LETTERS = 4000
+# On one page of an officer.
+MOST_REASONS = 200
 
 router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a member objected; `member` is empty where it is whoever reads."""
+
+    kept_id: str
+    at: datetime
+    member: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class Objection(Page):
         reason: As given before; empty at first.
         every: Whether every training is objected to.
         faults: Id of a field, and what is wrong.
+        reasons: Given before, the newest first.
     """
 
     above: ClassVar[Mapping[str, str]] = {
@@ -50,13 +67,49 @@ class Objection(Page):
     every: bool = False
     most: int = MOST_LETTERS
     faults: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reasons(Page):
+    """Reasons of members, the newest first, for officers."""
+
+    above: ClassVar[Mapping[str, str]] = {"/console/off": "Record an off for a member"}
+    reasons: tuple[Reason, ...]
 
 
 @router.get(PATH)
 @allow(Role.MEMBER)
 def objection(request: Request) -> Response:
-    """Show the form."""
-    return render(request, "objection.html", Objection("Object to training"))
+    """Show the form, and the reasons that were given before."""
+    desk, who = desk_of(request), caller_of(request).member_id
+    kept = kept_of(desk.workspace.ledger, who, REASON)
+    page = Objection("Object to training", reasons=tuple(_reason(one) for one in reversed(kept)))
+    return render(request, "objection.html", page)
+
+
+@router.post(PATH + "/reasons")
+@allow(Role.MEMBER)
+def delete_reason(request: Request, kept_id: Annotated[str, Form()] = "") -> Response:
+    """Delete a reason; the objection itself stands."""
+    desk, who = desk_of(request), caller_of(request).member_id
+    delete_kept(desk.workspace.ledger, who, [kept_id], desk.now_us(), REASON)
+    return RedirectResponse(PATH, 303)
+
+
+@router.get("/console/objections")
+@allow(Role.OFFICER)
+def read_reasons(request: Request) -> Response:
+    """Show officers why members object."""
+    found = kept_of_all(desk_of(request).workspace.ledger, REASON)
+    newest = sorted(found, key=lambda one: one[1].kept_us, reverse=True)[:MOST_REASONS]
+    page = Reasons("Why members object", tuple(_reason(one, who) for who, one in newest))
+    return render(request, "console-objections.html", page)
+
+
+def _reason(kept: Kept, member: str = "") -> Reason:
+    told = json.loads(kept.raw)
+    return Reason(kept.kept_id, instant_of(kept.kept_us), member, str(told["reason"]))
 
 
 @router.post(PATH)
