@@ -9,17 +9,20 @@ edit keeps no hold from standing, and no hold publishes somebody's draft.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from importlib.resources import files as package_files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from sayso.errors import ConflictError, InputError, RefusedError
+from sayso.decision.states import EPOCH
+from sayso.errors import ConflictError, InputError
 from sayso.ledger.entries import Receipt
 from sayso.ledger.store import Ledger
-from sayso.model import Dated, Hold, Position, Rulebook, Source
+from sayso.model import Dated, Position, Rulebook, Source
 from sayso.rulebook.check import check_files
 from sayso.rulebook.edit import lift_hold, place_hold
+from sayso.rulebook.keeping import keep_holds
 from sayso.rulebook.parse import RulebookError, load_files, parse_rulebook, rulebook_digest
 from sayso.snapshot.request import Rules
 
@@ -68,7 +71,12 @@ def _parsed(files: tuple[tuple[str, str], ...]) -> Rulebook:
 
 
 def publish(
-    ledger: Ledger, files: Files, recorded_us: int, *, based_on: int | None = None
+    ledger: Ledger,
+    files: Files,
+    recorded_us: int,
+    *,
+    based_on: int | None = None,
+    lifts_apart: bool = False,
 ) -> tuple[Receipt, Rulebook]:
     """Publish files as the rulebook that counts from now on.
 
@@ -77,11 +85,12 @@ def publish(
         files: The whole rulebook.
         recorded_us: The time of recording.
         based_on: The entry that was read before editing; None where it does not matter.
+        lifts_apart: Whether a hold is lifted elsewhere and never by these files.
 
     Raises:
         RulebookError: The files have faults.
         ConflictError: They are what is published already, or somebody published meanwhile.
-        RefusedError: They drop a hold that stands, or loosen an ordered one.
+        RefusedError: A hold would hold less: see `sayso.rulebook.keeping`.
     """
     if faults := check_files(files):
         raise RulebookError(faults)
@@ -97,41 +106,10 @@ def publish(
             raise ConflictError(
                 f"entry {current.entry} was published meanwhile", hint="read it, then try again"
             )
-        _keep_holds(current.book, book)
+        now = EPOCH + timedelta(microseconds=recorded_us)
+        keep_holds(current.book, book, now, lifts_apart=lifts_apart)
         payload = {"digest": book.digest, "files": dict(files)}
         return ledger.append_public("rulebook", payload, recorded_us, con), book
-
-
-def _keep_holds(before: Rulebook, after: Rulebook) -> None:
-    """Refuse a rulebook in which a hold is gone, or an ordered one holds less.
-
-    Raises:
-        RefusedError: It does.
-    """
-    kept = {hold.hold_id: hold for hold in after.holds}
-    for hold in before.holds:
-        if hold.hold_id not in kept and hold.lifted is None:
-            raise RefusedError(
-                f"hold '{hold.hold_id}' stands and is not in this rulebook",
-                hint=f"keep it, or lift it: 'sayso hold lift {hold.hold_id} ...'",
-            )
-        if hold.ordered_by and not _holds_as_much(hold, kept.get(hold.hold_id)):
-            raise RefusedError(
-                f"hold '{hold.hold_id}' was ordered by '{hold.ordered_by}' and would hold less",
-                hint="it lifts only on their act: 'sayso hold lift ... --position approved'",
-            )
-
-
-def _holds_as_much(before: Hold, after: Hold | None) -> bool:
-    if after is None:
-        return False
-    same = (after.scope, after.begins, after.ordered_by) == (
-        before.scope,
-        before.begins,
-        before.ordered_by,
-    )
-    lifted = after.lifted == before.lifted or after.position is Position.APPROVED
-    return same and before.purposes <= after.purposes and lifted
 
 
 def edit_and_publish(ledger: Ledger, folder: Path, recorded_us: int, edit: Edit) -> Receipt:

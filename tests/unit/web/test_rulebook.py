@@ -87,6 +87,24 @@ def test_no_hold_ends_with_a_rulebook(service: Service) -> None:
     assert service.ask("GET", "/rulebook", job).headers["etag"] == now.headers["etag"]
 
 
+def test_no_hold_ends_with_a_group(service: Service) -> None:
+    job = service.token(Scope.RULEBOOK_READ, Scope.RULEBOOK_WRITE, Scope.HOLDS_WRITE)
+    placed = {"scope": "EEA", "from": "2026-01-01", "placed_by": "the platform"}
+    name = service.ask("POST", "/holds", job, json=placed).json()["hold_id"]
+    now = service.ask("GET", "/rulebook", job)
+    files, member = now.json()["files"], "{country: DE, from: 1994-01-01"
+    text = files["groups/EEA.yaml"].replace(member, f"{member}, until: 2026-01-02")
+    assert text != files["groups/EEA.yaml"]
+
+    answer = service.ask(
+        "PUT", "/rulebook", job, json={"files": {**files, "groups/EEA.yaml": text}},
+        more={"if-match": now.headers["etag"]},
+    )  # fmt: skip
+
+    assert answer.status_code == 403
+    assert f"hold '{name}' would no longer hold DE" in answer.json()["title"]
+
+
 def test_what_differs_is_told_by_entries(service: Service) -> None:
     job = service.token(Scope.RULEBOOK_READ, Scope.HOLDS_WRITE)
     placed = {"scope": "US", "from": "2026-01-01", "placed_by": "the platform"}

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sayso.decision.explain import rule_json
-from sayso.errors import ConflictError, InputError, RefusedError
+from sayso.errors import ConflictError, InputError
 from sayso.model import DEFAULT_PURPOSE, Rulebook
 from sayso.publishing import publish, write_rulebook
 from sayso.rulebook.parse import load_files, parse_rulebook
@@ -118,10 +118,13 @@ def put(
     if after.digest == before.book.digest:
         made = Published(digest=after.digest, entry=before.entry, unchanged=True)
         return told(made, headers={"etag": _tag(after)})
-    _need_holds(before.book, after)
     try:
         receipt, book = publish(
-            desk.workspace.ledger, given.files, desk.now_us(), based_on=before.entry
+            desk.workspace.ledger,
+            given.files,
+            desk.now_us(),
+            based_on=before.entry,
+            lifts_apart=True,
         )
     except ConflictError:
         raise ChangedError(
@@ -160,25 +163,6 @@ def _tag(book: Rulebook) -> str:
 
 def _tags(header: str) -> set[str]:
     return {part.strip().removeprefix("W/") for part in header.split(",")}
-
-
-def _need_holds(before: Rulebook, after: Rulebook) -> None:
-    """Refuse a rulebook in which a hold would hold less.
-
-    Raises:
-        RefusedError: One would.
-    """
-    kept = {hold.hold_id: hold for hold in after.holds}
-    for hold in before.holds:
-        now = kept.get(hold.hold_id)
-        same = now is not None and (now.scope, now.begins, now.lifted) == (
-            hold.scope, hold.begins, hold.lifted,
-        )  # fmt: skip
-        if now is None or not same or not hold.purposes <= now.purposes:
-            raise RefusedError(
-                f"hold '{hold.hold_id}' would be another in this rulebook",
-                hint="keep it as it is; it is lifted by a lift request and its approval",
-            )
 
 
 def _bring_drafts(desk: Desk, before: Rulebook, files: dict[str, str]) -> None:
