@@ -123,6 +123,14 @@ class Ledger:
                 yield con
 
     @contextmanager
+    def noting(self) -> Iterator[sa.Connection]:
+        """Write what is no entry and takes no index: PostgreSQL's writers do not wait for it."""
+        with self.told(), self._writers_lock(), self.engine.connect() as plain:
+            con = plain.execution_options(sayso_writing=True)
+            with con.begin():
+                yield con
+
+    @contextmanager
     def told(self) -> Iterator[None]:
         """Turn the database's complaints into ours; those of a driver used bare as well."""
         driver: Any = self.engine.dialect.dbapi

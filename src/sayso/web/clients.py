@@ -133,7 +133,7 @@ class Clients:
             "digest": _digest(made), "client_id": client_id, "scopes": " ".join(sorted(asked)),
             "expires_us": now_us + TOKEN_SECONDS * 1_000_000,
         }  # fmt: skip
-        with self.ledger.writing() as con:
+        with self.ledger.noting() as con:
             con.execute(sa.delete(token).where(token.c.expires_us <= now_us))
             con.execute(sa.insert(token).values(row))
         return made, asked

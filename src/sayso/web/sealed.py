@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy.dialects import postgresql, sqlite
 
 from sayso.ledger.store import Ledger
 
@@ -79,19 +80,18 @@ class Sealed:
             "name": _name(secret, self.kind), "kind": self.kind, "expires_us": now_us + lasts_us,
             "box": _box(secret, self.kind).encrypt(json.dumps(value).encode()),
         }  # fmt: skip
-        with self.ledger.writing() as con:
+        with self.ledger.noting() as con:
             con.execute(sa.delete(sealed).where(sealed.c.expires_us <= now_us))
-            there = con.execute(sa.select(sealed.c.kind).where(sealed.c.name == row["name"]))
-            if there.first() is not None:
-                return False
-            con.execute(sa.insert(sealed).values(row))
-        return True
+            insert = postgresql.insert if con.dialect.name == "postgresql" else sqlite.insert
+            made = insert(sealed).values(row).on_conflict_do_nothing().returning(sealed.c.kind)
+            is_new = con.execute(made).first() is not None
+        return is_new
 
     def replace(self, secret: str, value: dict[str, Any], *, expires_us: int | None = None) -> None:
         """Put another value in the place of one that is kept, until then or as long as it."""
         box = _box(secret, self.kind).encrypt(json.dumps(value).encode())
         name = _name(secret, self.kind)
-        with self.ledger.writing() as con:
+        with self.ledger.noting() as con:
             change = sa.update(sealed).where(sealed.c.name == name).values(box=box)
             if expires_us is not None:
                 change = change.values(expires_us=expires_us)
@@ -114,7 +114,7 @@ class Sealed:
 
     def drop(self, secret: str) -> None:
         """Take away what is kept under a secret."""
-        with self.ledger.writing() as con:
+        with self.ledger.noting() as con:
             con.execute(sa.delete(sealed).where(sealed.c.name == _name(secret, self.kind)))
 
     def take(self, secret: str, now_us: int) -> dict[str, Any] | None:
@@ -122,6 +122,7 @@ class Sealed:
         found = self.get(secret, now_us)
         if found is None:
             return None
-        with self.ledger.writing() as con:
-            gone = con.execute(sa.delete(sealed).where(sealed.c.name == _name(secret, self.kind)))
-        return found if gone.rowcount else None
+        with self.ledger.noting() as con:
+            mine = sealed.c.name == _name(secret, self.kind)
+            gone = con.execute(sa.delete(sealed).where(mine).returning(sealed.c.kind)).first()
+        return None if gone is None else found
