@@ -89,8 +89,13 @@ class Asking:
 
     def close(self) -> None:
         """Give the connections back."""
-        while self._idle:
-            self._idle.pop()[0].close()
+        while True:
+            try:
+                # One step: between a look and a pop another thread may take the last one.
+                stack, _ = self._idle.pop()
+            except IndexError:
+                return
+            stack.close()
 
     def look(self, member_id: str) -> Look:
         """Look at the ledger and a member.

@@ -27,6 +27,7 @@ from sayso.web.api import API, BULK_BYTES
 from sayso.web.api import routers as api_routers
 from sayso.web.desk import Desk, OpenDesk
 from sayso.web.guards import Bodies, Faults, Headers
+from sayso.web.local import sign_in_path
 from sayso.web.pages import errors
 from sayso.web.pages import routers as page_routers
 from sayso.web.problems import PLAIN, problem, problem_of, status_of
@@ -122,7 +123,7 @@ async def _tell_ours(request: Request, error: Exception) -> Response:
     if request.method not in SAFE:
         return await errors.unsent(request, status, name, error.message, error.hint)
     if status == 401:
-        return RedirectResponse(f"/sign-in?to={request.url.path}", 303)
+        return RedirectResponse(sign_in_path(request.url.path), 303)
     return errors.page(request, status, name, error.message, error.hint)
 
 

@@ -2,7 +2,8 @@
 
 Promises: only https, and only to addresses of the public internet, unless an administrator
 named the host; every address of a name is looked at, and the connection goes to one that was.
-Follows no redirect, waits ten seconds, reads little.
+Follows no redirect, takes ten seconds at most from the connection to the last byte, however
+slowly the bytes come, and reads little.
 
 Source: OWASP, Server-Side Request Forgery Prevention.
 """
@@ -11,7 +12,10 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -103,19 +107,55 @@ def resolve(name: str, port: int, hosts: frozenset[str]) -> tuple[str, int]:
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to the address that was looked at, whatever the name says by then."""
+    """A connection to the address that was looked at, whatever the name says by then.
 
-    def __init__(self, name: str, place: tuple[str, int], *, is_encrypted: bool) -> None:
-        super().__init__(name, place[1], timeout=TIMEOUT_SECONDS)
-        self._place, self._is_encrypted = place, is_encrypted
+    It is cut when its time is up: the timeout of a socket is for each of its bytes alone.
+    """
+
+    def __init__(self, name: str, place: tuple[str, int], ends: float, *, encrypted: bool) -> None:
+        super().__init__(name, place[1])
+        self._place, self._ends, self._is_encrypted = place, ends, encrypted
+        self._timer: threading.Timer | None = None
+        self.is_cut = False
 
     def connect(self) -> None:
         """Connect."""
-        plain = socket.create_connection(self._place, TIMEOUT_SECONDS)
+        plain = socket.create_connection(self._place, _left(self._ends))
         self.sock = plain
         if self._is_encrypted:
             context = ssl.create_default_context()
-            self.sock = context.wrap_socket(plain, server_hostname=self.host)
+            self.sock = context.wrap_socket(
+                plain, server_hostname=self.host, do_handshake_on_connect=False
+            )
+        self._timer = threading.Timer(_left(self._ends), self._cut, (self.sock,))
+        self._timer.daemon = True
+        self._timer.start()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
+
+    def _cut(self, sock: socket.socket) -> None:
+        self.is_cut = True
+        with suppress(OSError):  # closed already
+            # Not the method of an SSLSocket, which takes apart what the other thread reads from.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Close it, and have nothing cut any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.close()
+
+
+def _left(ends: float) -> float:
+    """Return the seconds that are left.
+
+    Raises:
+        TimeoutError: None are.
+    """
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def send(url: str, body: bytes, headers: Mapping[str, str], hosts: frozenset[str]) -> Answer:
@@ -127,18 +167,21 @@ def send(url: str, body: bytes, headers: Mapping[str, str], hosts: frozenset[str
         UnavailableError: Nobody answered.
     """
     parts = check_url(url, hosts)
+    ends = time.monotonic() + TIMEOUT_SECONDS
     is_encrypted = parts.scheme == "https"
     name = parts.hostname or ""
     place = resolve(name, parts.port or (443 if is_encrypted else 80), hosts)
-    connection = _Pinned(name, place, is_encrypted=is_encrypted)
+    connection = _Pinned(name, place, ends, encrypted=is_encrypted)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request("POST", target, body, {**headers, "host": parts.netloc})
         answer = connection.getresponse()
         answer.read(MOST_BYTES)
+        if connection.is_cut:  # which reads like the end of an answer
+            raise TimeoutError
         wait = answer.getheader("retry-after", "")
         return Answer(answer.status, int(wait) if wait.isdecimal() and len(wait) < 8 else None)
     except (OSError, http.client.HTTPException):
         raise UnavailableError("nobody answered") from None
     finally:
-        connection.close()
+        connection.end()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from babel.dates import format_date
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,6 +25,7 @@ from sayso.model import Country, Dated, Exactness
 from sayso.rulebook.civil import COUNTRY_NAMES
 from sayso.web.access import Role
 from sayso.web.languages import COOKIE, ENGLISH, LANGUAGES, language_of, translations
+from sayso.web.local import local_path
 from sayso.web.request import caller_of, desk_of, session_of
 
 YEAR_SECONDS = 365 * 86_400
@@ -80,15 +81,17 @@ def frame_of(request: Request) -> Frame:
     """Return the frame of the page that a request asks for."""
     caller = caller_of(request)
     desk = desk_of(request)
+    # Whoever links to `//host` here must not find a link to that host on our page.
+    path = local_path(quote(request.url.path, safe="/%"))
 
     def also_in(tag: str) -> str:
         query = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
-        return f"{request.url.path}?{urlencode([*query, ('lang', tag)])}"
+        return f"{path}?{urlencode([*query, ('lang', tag)])}"
 
     return Frame(
         language=language_of(request),
         languages=tuple((tag, name, also_in(tag)) for tag, name in LANGUAGES.items()),
-        path=request.url.path,
+        path=path,
         csrf=session_of(request).csrf,
         form_id=secrets.token_hex(8),
         is_signed_in=caller.is_known,

@@ -9,7 +9,6 @@ Source: OpenID Connect Core 1.0, section 3.1; RFC 7636.
 
 import logging
 from typing import Any
-from urllib.parse import urlsplit
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
@@ -23,6 +22,7 @@ from sayso.errors import InputError, RefusedError, UnavailableError
 from sayso.settings import WebSettings
 from sayso.web.access import Caller, Role, allow_anyone, read_roles
 from sayso.web.desk import Desk
+from sayso.web.local import local_path
 from sayso.web.request import desk_of, session_of
 from sayso.web.sealed import new_secret
 from sayso.web.sessions import set_cookie, unset_cookie
@@ -67,19 +67,6 @@ def _client_secret(desk: Desk) -> str:
         raise InputError(
             f"the secret '{path}' cannot be read", hint="check client_secret_file of [web]"
         ) from None
-
-
-def local_path(target: str | None) -> str:
-    r"""Return a path of this site to go to; the start page for anything else.
-
-    A browser takes `//host`, `/\host` and what hides behind control signs for another host.
-    """
-    if not target or not target.startswith("/") or target[1:2] in {"/", "\\"}:
-        return "/"
-    if "\\" in target or any(ord(sign) < 33 or ord(sign) == 127 for sign in target):
-        return "/"
-    parts = urlsplit(target)
-    return target if not parts.scheme and not parts.netloc else "/"
 
 
 @router.get("/sign-in")

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from threading import Event as Ended
 from typing import Any
 
 import sqlalchemy as sa
@@ -262,11 +263,13 @@ class Deliverer:
     Attributes:
         hosts: Names inside our own network that may be told all the same.
         post: Sends a body; tests bring their own.
+        ended: Set when no further address is to be told.
     """
 
     ledger: Ledger
     hosts: frozenset[str]
     post: Any = send
+    ended: Ended = field(default_factory=Ended)
     _name: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def deliver(self, now_us: int) -> int:
@@ -284,7 +287,12 @@ class Deliverer:
             )  # fmt: skip
         if not due or not self._take_lease(now_us):
             return 0
-        return sum(self._deliver_to(row["webhook_id"], now_us) for row in due)
+        told = 0
+        for row in due:
+            if self.ended.is_set():
+                break
+            told += self._deliver_to(row["webhook_id"], now_us)
+        return told
 
     def _take_lease(self, now_us: int) -> bool:
         mine = {"holder": self._name, "until_us": now_us + LEASE_US}

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sayso.errors import InputError
 from sayso.model import REASONS, RecordFacts
 from sayso.web.access import Role, Scope
-from sayso.web.api.bodies import ARROW
+from sayso.web.api.bodies import ARROW, read_arrow
 from sayso.web.api.decisions import RecordGiven
 from tests.town import (
     AT,
@@ -186,6 +187,44 @@ def test_a_damaged_stream_is_refused_or_answered(service: Service, place: int) -
     )
 
     assert answer.status_code in {200, 400}
+
+
+@pytest.mark.parametrize("how", ["zstd", "lz4"])
+@pytest.mark.parametrize("column", ["plain", "of a dictionary"])
+def test_a_compressed_stream_is_refused_before_it_is_decoded(how: str, column: str) -> None:
+    """A few thousand bytes of it may become any number in memory."""
+    ids = pa.array(["m" * 1000] * 10_000)
+    table = pa.table({"record_id": ids if column == "plain" else ids.dictionary_encode()})
+    if column != "plain":  # the batch itself is too small to be worth it
+        table = table.slice(0, 1)
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=how)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    body = bytes(sink.getvalue())
+    before = pa.total_allocated_bytes()
+
+    with pytest.raises(InputError, match="compressed"):
+        read_arrow(body)
+
+    assert pa.total_allocated_bytes() - before < 1 << 20
+    assert len(read_arrow(stream(table))) == len(table)
+
+
+def test_a_compressed_stream_is_no_body(service: Service) -> None:
+    sink = pa.BufferOutputStream()
+    table = pa.table({"record_id": ["r"] * 9, "member_id": ["maya"] * 9})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    job = service.token(Scope.DECISIONS_READ, Scope.CHOICES_WRITE)
+
+    for path in ("/decisions/batch", "/choices"):
+        answer = service.ask(
+            "POST", path, job, content=bytes(sink.getvalue()), more={"content-type": ARROW}
+        )
+        assert answer.status_code == 400
+        assert "compressed" in answer.json()["title"]
 
 
 def test_a_body_beyond_the_bound_is_refused_however_it_comes(service: Service) -> None:

@@ -49,6 +49,25 @@ def test_a_permit_is_renewed_until_a_hold(either: Service) -> None:
     assert (anew.status_code, anew.json()["holds"]) == (403, [name])
 
 
+def test_leave_is_never_replayed(either: Service) -> None:
+    """A job that starts anew under its old key gets what stands now, not what stood."""
+    digest = built(either).manifest.digest
+    job = either.token(Scope.PERMITS_WRITE)
+    key = {"idempotency-key": "the-key-of-one-job-for-ever"}
+    first = either.ask("POST", "/permits", job, json={"snapshot": digest}, more=key)
+    either.desk.workspace.choose("maya", "off")
+
+    again = either.ask("POST", "/permits", job, json={"snapshot": digest}, more=key)
+    either.desk.workspace.place_hold("US", begins=read_bound("2026-01-01"), placed_by="x")
+    held = either.ask("POST", "/permits", job, json={"snapshot": digest}, more=key)
+
+    assert (first.status_code, again.status_code, held.status_code) == (201, 201, 403)
+    assert "idempotency-replayed" not in again.headers
+    assert again.json()["permit_id"] != first.json()["permit_id"]
+    assert first.json()["left_out"] == []
+    assert len(again.json()["left_out"]) == 2
+
+
 def test_a_hold_of_the_command_line_ends_it_too(service: Service) -> None:
     job = service.token(Scope.PERMITS_WRITE)
     path = asked(service, job, built(service).manifest.digest)

@@ -13,9 +13,9 @@ from sayso.settings import parse_web
 from sayso.web.access import Access, Caller, Role, allow, allow_anyone, read_roles, says_who
 from sayso.web.app import make_app, routes_of
 from sayso.web.guards import PAGE_BYTES
+from sayso.web.local import local_path, sign_in_path
 from sayso.web.sessions import COOKIE, LASTS_SECONDS
-from sayso.web.signing_in import local_path
-from tests.unit.web.house import House
+from tests.unit.web.house import ADDRESS, House
 
 SETTING = "/settings/ai-training"
 
@@ -180,6 +180,26 @@ def test_addresses_are_text_and_nothing_else(house: House, path: str) -> None:
     assert answer.status_code in {200, 404}
     assert "<script>alert" not in answer.text
     assert "<img src=x" not in answer.text
+
+
+def test_no_page_leads_to_another_site_by_its_own_path(house: House) -> None:
+    answer = house.member("maya").client.get(f"{ADDRESS}//evil.example/x")
+
+    assert answer.status_code == 404
+    assert "lang=" in answer.text
+    assert "evil.example" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/settings", "/sign-in?to=/settings"),
+        ("/settings/a&as_=b", "/sign-in?to=/settings/a%26as_%3Db"),
+        ("/settings/a%23#b", "/sign-in?to=/settings/a%2523%23b"),
+    ],
+)
+def test_whoever_signs_in_comes_back_to_the_very_path(path: str, there: str) -> None:
+    assert sign_in_path(path) == there
 
 
 def test_a_body_that_is_too_large_is_refused_unread(house: House) -> None:

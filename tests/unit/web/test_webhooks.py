@@ -2,6 +2,7 @@ import ipaddress
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -13,6 +14,7 @@ from sayso.errors import InputError, RefusedError, UnavailableError
 from sayso.facts import instant_of
 from sayso.model import Choice, Position
 from sayso.rulebook.schema import read_bound
+from sayso.web import outward
 from sayso.web.access import Scope
 from sayso.web.outward import Answer, check_url, is_public, resolve, send
 from sayso.web.webhooks import WAITS, Deliverer, Event, Hooks, found_in
@@ -275,6 +277,63 @@ def server() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
         yield f"http://127.0.0.1:{running.server_port}", got
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def dripping(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A receiver that sends a byte each few moments, and never comes to an end."""
+    done = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        taken, _ = listening.accept()
+        with taken:
+            try:
+                taken.sendall(request.param)
+                while not done.wait(0.05):
+                    taken.sendall(b"x")
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}/hook"
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "dripping",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nx: ",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n",
+        b"\x16\x03\x03\x40\x00",  # of TLS: a message that is long in coming
+    ],
+    indirect=True,
+)
+def test_an_answer_that_drips_is_cut(
+    dripping: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time is for the whole of it: others wait for their turn."""
+    monkeypatch.setattr(outward, "TIMEOUT_SECONDS", 0.4)
+    begun = time.monotonic()
+
+    with pytest.raises(UnavailableError):
+        send(f"{scheme}://{dripping}", b"{}", {}, frozenset({"127.0.0.1"}))
+
+    assert time.monotonic() - begun < 3
+
+
+def test_nothing_more_is_told_when_the_desk_closes(service: Service, receiver: Receiver) -> None:
+    registered(service)
+    service.desk.workspace.place_hold("US", begins=read_bound("2026-01-01"), placed_by="x")
+    deliverer = Deliverer(service.desk.workspace.ledger, NONE, receiver)
+    deliverer.ended.set()
+
+    assert deliverer.deliver(service.desk.now_us()) == 0
+    assert receiver.got == []
 
 
 def test_a_host_that_was_named_is_asked_and_no_redirect_is_followed(

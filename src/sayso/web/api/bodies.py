@@ -32,6 +32,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from sayso.errors import InputError
+from sayso.web.api.streams import need_plain
 
 M = TypeVar("M")
 
@@ -44,7 +45,7 @@ FILES = {
     "text/csv": ".csv",
     ARROW: ".arrow",
 }
-# What a stream may become in memory: its buffers may be compressed.
+# What a stream may become in memory.
 MAX_TABLE_BYTES = 1 << 30
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})?)?", re.ASCII
@@ -175,10 +176,11 @@ def _as_parquet(path: Path) -> Path:
     """Write an Arrow stream as Parquet beside it, batch by batch.
 
     Raises:
-        InputError: It is none.
+        InputError: It is none, or compressed.
     """
     made = path.with_suffix(".parquet")
     try:
+        need_plain(pa.memory_map(str(path)))
         with (
             pa.ipc.open_stream(pa.memory_map(str(path))) as reader,
             pq.ParquetWriter(made, reader.schema) as writer,
@@ -195,11 +197,12 @@ def read_arrow(body: bytes) -> pa.Table:
     """Return the table in an Arrow IPC stream, checked down to its last offset.
 
     Raises:
-        InputError: It is none, or too large.
+        InputError: It is none, compressed, or too large.
     """
     batches: list[pa.RecordBatch] = []
     size = 0
     try:
+        need_plain(pa.py_buffer(body))
         with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
             for batch in reader:
                 # Offsets are the sender's: unchecked, they may point anywhere.

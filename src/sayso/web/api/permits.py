@@ -31,7 +31,6 @@ from sayso.training.permit import LOOK_AGAIN, Permit, StoppedError
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import Given, PurposeName, json_of, takes
-from sayso.web.api.repeating import repeatable
 from sayso.web.api.snapshots import folder_of
 from sayso.web.desk import Desk
 from sayso.web.problems import NotFoundError, PermitEndedError
@@ -112,9 +111,12 @@ class Renewed(Shape):
     openapi_extra=takes(PermitGiven),
 )
 @allow(Role.ENGINEER, Role.ADMIN, scopes={Scope.PERMITS_WRITE})
-@repeatable
 def ask(request: Request, given: Annotated[PermitGiven, Depends(json_of(PermitGiven))]) -> Response:
-    """Ask for leave to learn from a snapshot; without it nothing may be learned."""
+    """Ask for leave to learn from a snapshot; without it nothing may be learned.
+
+    An idempotency key counts for nothing here: leave is of the moment, and an answer of
+    yesterday would have a job learn what was taken out since.
+    """
     desk = desk_of(request)
     folder = folder_of(desk, given.snapshot)
     if folder is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sayso.web.local import sign_in_path
 from sayso.web.rendering import Page, render
 from sayso.web.sessions import is_form
 
@@ -57,7 +58,7 @@ async def unsent(request: Request, status: int, name: str, message: str, hint: s
     sign_in = ""
     if status == 401:
         message = hint = ""
-        sign_in = f"/sign-in?to={request.url.path}"
+        sign_in = sign_in_path(request.url.path)
     return page(request, status, name, message, hint, words, sign_in)
 
 
