@@ -84,8 +84,7 @@ class Sealed:
             con.execute(sa.delete(sealed).where(sealed.c.expires_us <= now_us))
             insert = postgresql.insert if con.dialect.name == "postgresql" else sqlite.insert
             made = insert(sealed).values(row).on_conflict_do_nothing().returning(sealed.c.kind)
-            is_new = con.execute(made).first() is not None
-        return is_new
+            return con.execute(made).first() is not None
 
     def replace(self, secret: str, value: dict[str, Any], *, expires_us: int | None = None) -> None:
         """Put another value in the place of one that is kept, until then or as long as it."""
