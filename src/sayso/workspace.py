@@ -224,8 +224,8 @@ class Workspace:
             raise InputError("an on cannot be dated ahead", hint="record it when it is said")
         append = (self.committer or self.ledger).append_choice
         receipt = append(
-            member_id(member), purpose, said,
-            effective_us=effective_us, recorded_us=now_us, country=country, channel=channel, setting_version=setting_version,
+            member_id(member), purpose, said, effective_us=effective_us, recorded_us=now_us,
+            country=country, channel=channel, setting_version=setting_version,
         )  # fmt: skip
         if self.committer is None:  # which seals by itself
             seal(self.ledger, now_us)
