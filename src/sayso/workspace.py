@@ -205,7 +205,7 @@ class Workspace:
         """Record what a member said; durable when this returns.
 
         Raises:
-            InputError: The choice, purpose or country is not one.
+            InputError: The choice, purpose or country is not one, or an `on` is dated ahead.
             RefusedError: The member was erased.
         """
         said = _choice(choice)
@@ -219,11 +219,13 @@ class Workspace:
         for what, text in (("channel", channel), ("setting version", setting_version)):
             _text(what, text)
         now_us = self._now_us()
+        effective_us = now_us if effective_at is None else microseconds(_utc(effective_at))
+        if said is Choice.ON and effective_us > now_us:  # it would undo an `off` said until then
+            raise InputError("an on cannot be dated ahead", hint="record it when it is said")
         append = (self.committer or self.ledger).append_choice
         receipt = append(
-            member_id(member), purpose, said,
-            effective_us=now_us if effective_at is None else microseconds(_utc(effective_at)),
-            recorded_us=now_us, country=country, channel=channel, setting_version=setting_version,
+            member_id(member), purpose, said, effective_us=effective_us, recorded_us=now_us,
+            country=country, channel=channel, setting_version=setting_version,
         )  # fmt: skip
         if self.committer is None:  # which seals by itself
             seal(self.ledger, now_us)

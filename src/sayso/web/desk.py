@@ -6,6 +6,7 @@ log in a thread of its own, so that nobody waits for a witness. Does not answer 
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,6 @@ import pyarrow as pa
 
 from sayso.decision.explain import Explanation
 from sayso.decision.states import microseconds
-from sayso.errors import SaysoError
 from sayso.ledger.committing import Committer
 from sayso.ledger.entries import Receipt
 from sayso.ledger.ingest import Ingested
@@ -37,6 +37,8 @@ LOG = logging.getLogger("sayso.web")
 INTEGRATE_SECONDS = 0.5
 # The ledger is looked at for what webhooks tell after so long.
 TELL_SECONDS = 1.0
+# The threads are waited for so long: more than one request outward takes.
+CLOSE_SECONDS = 15.0
 
 
 def system_clock() -> datetime:
@@ -148,19 +150,28 @@ class Desk:
         self._telling.start()
 
     def close(self) -> None:
-        """End the thread and release the database."""
+        """End the threads and release the database.
+
+        A thread that waits for somebody else is waited for only so long: what it was at is
+        found in the ledger again, by whoever comes next.
+        """
         self._ended.set()
         self._stirred.set()
+        ends = time.monotonic() + CLOSE_SECONDS
         for thread in (self._logging, self._telling):
             if thread is not None:
-                thread.join()
+                thread.join(max(0.0, ends - time.monotonic()))
+                if thread.is_alive():
+                    LOG.warning("'%s' was not waited for any longer", thread.name)
         self.writer.close()
         self.present.close()
         self.workspace.close()
 
     def _tell(self) -> None:
         """Deliver webhooks: what others appended is found in the ledger as well."""
-        deliverer = Deliverer(self.workspace.ledger, self.settings.webhook_hosts_allowed)
+        deliverer = Deliverer(
+            self.workspace.ledger, self.settings.webhook_hosts_allowed, ended=self._ended
+        )
         while not self._ended.wait(TELL_SECONDS):
             try:
                 while (told := deliverer.deliver(self.now_us())) and not self._ended.is_set():
@@ -178,8 +189,8 @@ class Desk:
             try:
                 if is_behind(self.workspace.ledger):
                     self.workspace.integrate()
-            except SaysoError as error:
-                # Said by its family alone: a message may quote what nobody should read.
+            except Exception as error:  # noqa: BLE001  the thread goes on, whatever it was
+                # Said by its type alone: a message may quote what nobody should read.
                 LOG.warning("no new checkpoint: %s", type(error).__name__)
                 self._ended.wait(INTEGRATE_SECONDS * 4)
 

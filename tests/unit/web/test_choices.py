@@ -142,6 +142,18 @@ def test_pages_hold_each_choice_once(service: Service) -> None:
     assert service.ask("GET", "/members/maya/choices?cursor=xx", job).status_code == 400
 
 
+def test_an_on_is_not_dated_ahead(either: Service) -> None:
+    """It would stand above an `off` that the member says before then."""
+    job, size = either.token(Scope.CHOICES_WRITE), either.desk.workspace.ledger.size()
+    path, ahead = "/members/maya/choices", {"effective_at": "2099-01-01T00:00:00Z"}
+
+    on = either.ask("POST", path, job, json={"choice": "on", **ahead})
+
+    assert on.status_code == 400
+    assert either.desk.workspace.ledger.size() == size
+    assert either.ask("POST", path, job, json={"choice": "off", **ahead}).status_code == 201
+
+
 # ---- repeating --------------------------------------------------------------------------
 
 
