@@ -8,6 +8,7 @@ which nothing but such readings happens. Does not interpret.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -86,6 +87,8 @@ class Asking:
         self._marks = "?" if ledger.engine.dialect.name == "sqlite" else "%s"
         self._free = threading.Semaphore(CONNECTIONS)
         self._idle: list[tuple[ExitStack, Any]] = []
+        name = ledger.engine.url.database
+        self._file = Path(name) if name and ledger.engine.dialect.name == "sqlite" else None
 
     def close(self) -> None:
         """Give the connections back."""
@@ -128,6 +131,9 @@ class Asking:
                 return self._once(statement, given)
 
     def _once(self, statement: str, given: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        # SQLite would go on reading a file that was taken away.
+        if self._file is not None and not self._file.exists():
+            raise UnavailableError("the ledger did not answer", hint="try again later")
         with self._held() as ask:
             return ask(statement.replace("?", self._marks), given)
 
