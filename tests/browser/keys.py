@@ -8,8 +8,10 @@ MOST_KEYS = 80
 _FOCUSED = """() => {
     const one = document.activeElement;
     if (!one || one === document.body || one === document.documentElement) return null;
+    // The provider's field has none, and whether it has the focus before the first key is a race.
+    const label = one.labels?.[0];
     // Radios and checkboxes are drawn by their label; what scrolls and what is fixed may hide one.
-    const shown = one.labels && one.matches('[type=radio], [type=checkbox]') ? one.labels[0] : one;
+    const shown = label && one.matches('[type=radio], [type=checkbox]') ? label : one;
     const area = one.getBoundingClientRect();
     const at = [area.x + area.width / 2, area.y + area.height / 2];
     const top = document.elementFromPoint(...at);
@@ -19,7 +21,7 @@ _FOCUSED = """() => {
     const forced = matchMedia('(forced-colors: active)').matches;
     const all = [...document.querySelectorAll('*')];
     return {
-        what: (one.innerText || (one.labels && one.labels[0].innerText) || one.value
+        what: (one.innerText || label?.innerText || one.value
             || one.getAttribute('aria-label') || '').trim(),
         tag: one.tagName.toLowerCase(), type: one.type || '', id: one.id, place: all.indexOf(one),
         is_on_top: top !== null && (one.contains(top) || top.contains(one) || shown.contains(top)),
