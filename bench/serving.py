@@ -28,6 +28,7 @@ from bench.measure import Report, ratio, seconds
 from sayso.decision.many import decide_many
 from sayso.ledger import open_ledger
 from sayso.ledger.committing import Committer
+from sayso.ledger.entries import NewChoice
 from sayso.ledger.fsck import fsck
 from sayso.model import DEFAULT_PURPOSE, Choice
 from sayso.opening import FOLDERS, init_workspace
@@ -158,8 +159,10 @@ def _committed(url: str, place: Path, barrier: Barrier, out: Any, threads: int, 
 
         def write(who: str, us: int) -> object:
             return committer.append_choice(
-                who, DEFAULT_PURPOSE, Choice.OFF, effective_us=us, recorded_us=us, channel="web",
-                setting_version="2024-09",
+                NewChoice.of(
+                    who, DEFAULT_PURPOSE, Choice.OFF, effective_us=us, recorded_us=us, channel="web",
+                    setting_version="2024-09",
+                )
             )  # fmt: skip
 
         write("before", 0)

@@ -29,7 +29,7 @@ from sayso.erasure import Erasure, erase, reapply
 from sayso.errors import InputError
 from sayso.facts import find_record, member_facts, standing_of_one
 from sayso.ledger.committing import Committer
-from sayso.ledger.entries import Receipt
+from sayso.ledger.entries import NewChoice, Receipt
 from sayso.ledger.ingest import Ingested, ingest_choices, ingest_table
 from sayso.ledger.integrate import Integrated, integrate
 from sayso.ledger.sealing import seal
@@ -222,11 +222,11 @@ class Workspace:
         effective_us = now_us if effective_at is None else microseconds(_utc(effective_at))
         if said is Choice.ON and effective_us > now_us:  # it would undo an `off` said until then
             raise InputError("an on cannot be dated ahead", hint="record it when it is said")
-        append = (self.committer or self.ledger).append_choice
-        receipt = append(
+        new = NewChoice.of(
             member_id(member), purpose, said, effective_us=effective_us, recorded_us=now_us,
             country=country, channel=channel, setting_version=setting_version,
         )  # fmt: skip
+        receipt = (self.committer or self.ledger).append_choice(new)
         if self.committer is None:  # which seals by itself
             seal(self.ledger, now_us)
         return receipt

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sayso.ledger.committing import Committer
+from sayso.ledger.entries import NewChoice
 from sayso.ledger.fsck import fsck
 from sayso.model import DEFAULT_PURPOSE, Choice
 from sayso.opening import open_workspace
@@ -25,8 +26,10 @@ def commit(begun: Callable[[], None], ws: Path, number: int, acknowledged: Path)
         for turn in range(1 << 30):
             name = f"{number}/{thread}/{turn}"
             receipt = committer.append_choice(
-                f"m{turn % 5}", DEFAULT_PURPOSE, (Choice.ON, Choice.OFF)[turn % 2],
-                effective_us=START_US, recorded_us=START_US, channel=name,
+                NewChoice.of(
+                    f"m{turn % 5}", DEFAULT_PURPOSE, (Choice.ON, Choice.OFF)[turn % 2],
+                    effective_us=START_US, recorded_us=START_US, channel=name,
+                )
             )  # fmt: skip
             os.write(out, f"{receipt.index} {name} {receipt.commitment.hex()}\n".encode())
 

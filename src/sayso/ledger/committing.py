@@ -5,22 +5,24 @@ hands choices in is the order of their indexes; each caller gets their own recei
 own error; after a failure of the database the next choices are tried again. Whoever is alone
 waits for nobody.
 
-One thread writes. While the disk flushes, others hand in; then all of them go together. Where
-several came at once the last time, those come back at about the same time, and so the writer
-waits a moment for them: without it, the first to come back would go alone and the rest would
-wait for the disk once more.
+Of those who wait, one writes for all: no thread stands between, which would have to be woken
+for each batch, and would have to wake one more. While the disk flushes, others hand in; then
+all of them go together. Where several came at once the last time, those come back at about the
+same time, so the first to come waits a moment for the rest, and the last of them writes.
 
 Example:
     >>> with Committer(ledger) as committer:               # doctest: +SKIP
-    ...     committer.append_choice("7", purpose, Choice.OFF, effective_us=us, recorded_us=us)
+    ...     committer.append_choice(NewChoice.of("7", purpose, Choice.OFF, ...))
     Receipt(index=12, commitment=b'...')
 """
 
 import logging
 import threading
+import time
 from collections import deque
-from concurrent.futures import Future
+from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -31,18 +33,43 @@ from sayso.ledger.appending import Outcome, append_choices, holding
 from sayso.ledger.entries import NewChoice, Receipt
 from sayso.ledger.sealing import SEAL_ROWS, seal
 from sayso.ledger.store import Ledger
-from sayso.model import Choice
 
 # Choices that one transaction takes: about 20 ms of the writers' lock.
 BATCH_CHOICES = 500
 # The longest wait for those who came together before; see docs/log.md for what it gains.
 GATHER_SECONDS = 0.001
+# Whoever waits looks again after so long, should the one who was to write be interrupted.
+LOOK_SECONDS = 1.0
 # A connection that was not used for so long is looked at before it is used again.
 IDLE_SECONDS = 1.0
 # So many entries of its own, and a process looks whether the head is to be sealed.
 SEAL_LOOK_ENTRIES = 1_000
 
-_Waiting = tuple[NewChoice, "Future[Receipt]"]
+
+class Handed:
+    """A choice that was handed in; it is written when somebody waits for one, or at closing."""
+
+    __slots__ = ("_committer", "outcome", "said", "woken")
+
+    def __init__(self, said: NewChoice, committer: "Committer") -> None:
+        self.said = said
+        self.outcome: Outcome | Exception | None = None
+        self.woken = threading.Lock()
+        self.woken.acquire()
+        self._committer = committer
+
+    def result(self) -> Receipt:
+        """Wait until it is durable, and write it with all that wait where nobody else does.
+
+        Raises:
+            InputError: The database cannot hold a value.
+            RefusedError: The member was erased.
+            UnavailableError: The database did not answer.
+        """
+        outcome = self.outcome or self._committer.see_to(self)
+        if isinstance(outcome, Receipt):
+            return outcome
+        raise outcome
 
 
 class Committer:
@@ -57,17 +84,15 @@ class Committer:
 
     def __init__(self, ledger: Ledger, *, seal_rows: int = SEAL_ROWS) -> None:
         self._ledger = ledger
-        self._waiting: deque[_Waiting] = deque()
-        self._changed = threading.Condition()
+        self._waiting: deque[Handed] = deque()
+        self._changing = threading.Lock()
         self._is_closed = False
+        self._is_writing = False
         self._together = 1  # how many came at once the last time
-        self._wanted = 1  # how many must wait before the writer is woken
         self._connection = ExitStack()
         self._held: sa.Connection | None = None
         self._used_at = 0.0
         self._sealing = _Sealing(ledger, seal_rows)
-        self._thread = threading.Thread(target=self._run, name="sayso-committer", daemon=True)
-        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -80,18 +105,7 @@ class Committer:
     ) -> None:
         self.close()
 
-    def append_choice(
-        self,
-        member_id: str,
-        purpose: str,
-        choice: Choice,
-        *,
-        effective_us: int,
-        recorded_us: int,
-        country: str | None = None,
-        channel: str | None = None,
-        setting_version: str | None = None,
-    ) -> Receipt:
+    def append_choice(self, said: NewChoice) -> Receipt:
         """Append what a member said, durably; as `Ledger.append_choice`.
 
         Raises:
@@ -99,94 +113,94 @@ class Committer:
             RefusedError: The member was erased.
             UnavailableError: The database did not answer, or the committer is closed.
         """
-        return self.hand_in(
-            member_id, purpose, choice, effective_us=effective_us, recorded_us=recorded_us,
-            country=country, channel=channel, setting_version=setting_version,
-        ).result()  # fmt: skip
+        return self.hand_in(said).result()
 
-    def hand_in(
-        self,
-        member_id: str,
-        purpose: str,
-        choice: Choice,
-        *,
-        effective_us: int,
-        recorded_us: int,
-        country: str | None = None,
-        channel: str | None = None,
-        setting_version: str | None = None,
-    ) -> "Future[Receipt]":
-        """Hand in what a member said; the future is done when it is durable, or refused.
+    def hand_in(self, said: NewChoice) -> Handed:
+        """Hand in what a member said; the order of handing in is that of the indexes.
 
         Raises:
-            InputError: A text has no UTF-8 bytes.
             UnavailableError: The committer is closed.
         """
-        said = NewChoice.of(
-            member_id, purpose, choice, effective_us=effective_us, recorded_us=recorded_us,
-            country=country, channel=channel, setting_version=setting_version,
-        )  # fmt: skip
-        done: Future[Receipt] = Future()
-        done.set_running_or_notify_cancel()  # it will be written: too late to take it back
-        with self._changed:
+        handed = Handed(said, self)
+        with self._changing:
             if self._is_closed:
                 raise UnavailableError("the service is closing", hint="retry in a moment")
-            self._waiting.append((said, done))
-            if len(self._waiting) >= self._wanted:
-                self._changed.notify()
-        return done
+            self._waiting.append(handed)
+        return handed
+
+    def see_to(self, handed: Handed) -> Outcome | Exception:
+        """Return the outcome of a choice, once it has one."""
+        least = self._together
+        while (outcome := handed.outcome) is None:
+            batch, is_writing = self._take(least)
+            if batch:
+                self._write(batch)
+                continue
+            seconds = LOOK_SECONDS if is_writing else GATHER_SECONDS
+            # Woken by whoever wrote: it has its outcome, or it is the first that was left.
+            least = self._together if handed.woken.acquire(timeout=seconds) or is_writing else 1
+        return outcome
 
     def close(self) -> None:
         """Append what waits, and end; what is handed in from now on is not taken."""
-        with self._changed:
+        with self._changing:
             self._is_closed = True
-            self._changed.notify()
-        self._thread.join()
+        while True:
+            batch, is_writing = self._take(1)
+            if batch:
+                self._write(batch)
+            elif is_writing:
+                time.sleep(GATHER_SECONDS)
+            else:
+                break
+        self._let_go()
         self._sealing.close()
 
-    # ---- the writing thread ----
+    # ---- one at a time ----
 
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            self._together = len(batch)
-            self._write(batch)
-        self._let_go()
+    def _take(self, least: int) -> tuple[list[Handed], bool]:
+        """Return what is to be written now, where nobody writes and so many wait.
 
-    def _next_batch(self) -> list[_Waiting]:
-        """Wait for choices and take them; none once it is closed and all were taken."""
-        with self._changed:
-            self._wanted = 1
-            while not self._waiting and not self._is_closed:
-                if not self._changed.wait(IDLE_SECONDS) and not self._waiting:
-                    self._let_go()
-            if len(self._waiting) < self._together and not self._is_closed:
-                self._wanted = self._together
-                self._changed.wait(GATHER_SECONDS)
+        Whoever got some must `_write` it. The second value is whether somebody writes.
+        """
+        with self._changing:
+            if self._is_writing or len(self._waiting) < min(least, BATCH_CHOICES):
+                return [], self._is_writing
             taken = min(len(self._waiting), BATCH_CHOICES)
-            return [self._waiting.popleft() for _ in range(taken)]
+            self._is_writing = taken > 0
+            return [self._waiting.popleft() for _ in range(taken)], False
 
-    def _write(self, batch: list[_Waiting]) -> None:
-        outcomes: list[Outcome] | BaseException
+    def _write(self, batch: list[Handed]) -> None:
+        """Write a batch, and tell everybody of it; raises where this thread is interrupted."""
+        outcomes: Sequence[Outcome | Exception] = [_interrupted()] * len(batch)
         try:
-            outcomes = append_choices(self._ledger, [said for said, _ in batch], self._connected())
-        except BaseException as error:  # noqa: BLE001  whoever waits must hear of it
+            outcomes = append_choices(self._ledger, [one.said for one in batch], self._connected())
+            self._sealing.count(len(batch), batch[-1].said.recorded_us)
+        except Exception as error:  # noqa: BLE001  whoever waits must hear of it
             self._let_go()
-            outcomes = error
-        if isinstance(outcomes, BaseException):
-            for _, done in batch:
-                done.set_exception(outcomes)
-            return
-        for (_, done), outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Receipt):
-                done.set_result(outcome)
-            else:
-                done.set_exception(outcome)
-        self._sealing.count(len(batch), batch[-1][0].recorded_us)
+            outcomes = [error] * len(batch)
+        finally:
+            self._tell(batch, outcomes)
+
+    def _tell(self, batch: list[Handed], outcomes: Sequence[Outcome | Exception]) -> None:
+        for handed, outcome in zip(batch, outcomes, strict=True):
+            handed.outcome = outcome
+        with self._changing:
+            self._is_writing = False
+            self._together = len(batch) + len(self._waiting)
+            # The first of those who came meanwhile looks whether it is to write.
+            for handed in (*batch, *islice(self._waiting, 1)):
+                if handed.woken.locked():
+                    handed.woken.release()
 
     def _connected(self) -> sa.Connection | None:
         """Return the connection that PostgreSQL's batches share."""
         if self._ledger.engine.dialect.name != "postgresql":
             return None
+        now = time.monotonic()
+        if now - self._used_at > IDLE_SECONDS:
+            self._let_go()
+        self._used_at = now
         if self._held is None:
             self._held = self._connection.enter_context(holding(self._ledger))
         return self._held
@@ -196,6 +210,10 @@ class Committer:
         held, self._held = self._held, None
         if held is not None:
             self._connection.close()
+
+
+def _interrupted() -> UnavailableError:
+    return UnavailableError("whoever wrote was interrupted", hint="retry; it may stand already")
 
 
 class _Sealing:

@@ -37,7 +37,6 @@ from sayso.ledger import schema
 from sayso.ledger.appending import FLUSH, append_choices
 from sayso.ledger.entries import NewChoice, Receipt
 from sayso.ledger.keys import MemberKeys
-from sayso.model import Choice
 
 T = TypeVar("T")
 
@@ -223,31 +222,14 @@ class Ledger:
 
     # ---- appending ----
 
-    def append_choice(
-        self,
-        member_id: str,
-        purpose: str,
-        choice: Choice,
-        *,
-        effective_us: int,
-        recorded_us: int,
-        country: str | None = None,
-        channel: str | None = None,
-        setting_version: str | None = None,
-    ) -> Receipt:
+    def append_choice(self, said: NewChoice) -> Receipt:
         """Append what a member said, durably.
-
-        A back-dated `on` counts from its recording; what was claimed is kept beside it.
 
         Raises:
             InputError: The database cannot hold a value.
             RefusedError: The member was erased.
             UnavailableError: The database did not answer.
         """
-        said = NewChoice.of(
-            member_id, purpose, choice, effective_us=effective_us, recorded_us=recorded_us,
-            country=country, channel=channel, setting_version=setting_version,
-        )  # fmt: skip
         (outcome,) = append_choices(self, [said])
         if isinstance(outcome, SaysoError):
             raise outcome

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from sayso.ledger import Ledger, Receipt, fold_standing, ingest_choices, ingest_table, open_ledger
 from sayso.ledger import schema as tables
+from sayso.ledger.entries import NewChoice
 from sayso.ledger.fold import NoticeBound
 from sayso.ledger.store import HEAD_CHOICES
 from sayso.model import DEFAULT_PURPOSE, Choice
@@ -30,7 +31,9 @@ def say(
 ) -> Receipt:
     """Append one choice."""
     return ledger.append_choice(
-        member_id, DEFAULT_PURPOSE, choice, effective_us=at_us, recorded_us=recorded_us, **more
+        NewChoice.of(
+            member_id, DEFAULT_PURPOSE, choice, effective_us=at_us, recorded_us=recorded_us, **more
+        )
     )
 
 

@@ -1,8 +1,9 @@
 """Group commit: many threads, one transaction, one receipt each."""
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import sqlalchemy as sa
 
 from sayso.erasure import erase
 from sayso.errors import InputError, RefusedError, SaysoError, UnavailableError
-from sayso.ledger import Ledger, Receipt, committing, open_ledger, schema
-from sayso.ledger.committing import Committer
+from sayso.ledger import Ledger, committing, open_ledger, schema
+from sayso.ledger.appending import Outcome, append_choices
+from sayso.ledger.committing import Committer, Handed
+from sayso.ledger.entries import NewChoice
 from sayso.ledger.fsck import fsck
 from sayso.model import DEFAULT_PURPOSE, Choice
 from tests.town import START_US
@@ -28,25 +31,30 @@ def committer(ledger: Ledger) -> Iterator[Committer]:
         yield made
 
 
-def hand_in(committer: Committer, who: str, channel: str = "web") -> "Future[Receipt]":
-    """Hand in one `off`."""
-    return committer.hand_in(
+def off(who: str, channel: str = "web") -> NewChoice:
+    """Return one `off`."""
+    return NewChoice.of(
         who, DEFAULT_PURPOSE, Choice.OFF, effective_us=START_US, recorded_us=START_US,
         channel=channel,
     )  # fmt: skip
 
 
-def as_one_batch(
-    ledger: Ledger, committer: Committer, ids: list[str], channel: str = "web"
-) -> list["Future[Receipt]"]:
-    """Hand in choices that wait together, as another writer is at work."""
-    with ledger.writing():
-        first = hand_in(committer, "before")
-        while committer._waiting:
-            threading.Event().wait(0.001)
-        futures = [hand_in(committer, who, channel) for who in ids]
-    first.result(30)
-    return futures
+@contextmanager
+def held_up(ledger: Ledger, committer: Committer) -> Iterator[None]:
+    """Have somebody write the choice of `before` and wait for the ledger all the while."""
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.writing():
+            first = pool.submit(committer.append_choice, off("before"))
+            while not committer._is_writing:
+                threading.Event().wait(0.001)
+            yield
+        first.result(30)
+
+
+def as_one_batch(ledger: Ledger, committer: Committer, ids: list[str]) -> list[Handed]:
+    """Hand in choices that wait together, as another is being written."""
+    with held_up(ledger, committer):
+        return [committer.hand_in(off(who)) for who in ids]
 
 
 def during(threads: int, work: Callable[[int], object]) -> None:
@@ -67,8 +75,10 @@ def test_threads_leave_every_acknowledged_choice_once(ledger: Ledger, committer:
         for turn in range(CHOICES):
             who, name = f"m{(number + turn) % 11}", f"{number}/{turn}"
             receipt = committer.append_choice(
-                who, DEFAULT_PURPOSE, SAID[turn % 3], effective_us=START_US + turn,
-                recorded_us=START_US, channel=name,
+                NewChoice.of(
+                    who, DEFAULT_PURPOSE, SAID[turn % 3], effective_us=START_US + turn,
+                    recorded_us=START_US, channel=name,
+                )
             )  # fmt: skip
             assert receipt.index > last
             last = receipt.index
@@ -96,7 +106,7 @@ def test_two_committers_and_a_single_writer_leave_no_gap(ledger: Ledger, ledger_
                 elif number == 1:
                     ledger.append_public("note", {"n": turn}, START_US)
                 else:
-                    hand_in((one, two)[number % 2], f"m{turn}").result(60)
+                    (one, two)[number % 2].append_choice(off(f"m{turn}"))
 
         during(6, choose)
     other.close()
@@ -108,22 +118,24 @@ def test_two_committers_and_a_single_writer_leave_no_gap(ledger: Ledger, ledger_
 def test_the_order_of_handing_in_is_the_order_of_the_indexes(
     ledger: Ledger, committer: Committer
 ) -> None:
-    futures = [hand_in(committer, f"m{number % 5}", str(number)) for number in range(100)]
-    assert [done.result(30).index for done in futures] == list(range(100))
+    handed = [committer.hand_in(off(f"m{number % 5}", str(number))) for number in range(100)]
+    assert [one.result().index for one in handed] == list(range(100))
     assert [row["channel"] for row in entries(ledger).values()] == [str(n) for n in range(100)]
 
 
 def test_a_back_dated_on_counts_from_its_recording(ledger: Ledger, committer: Committer) -> None:
     committer.append_choice(
-        "7", DEFAULT_PURPOSE, Choice.ON, effective_us=START_US - 9, recorded_us=START_US
+        NewChoice.of(
+            "7", DEFAULT_PURPOSE, Choice.ON, effective_us=START_US - 9, recorded_us=START_US
+        )
     )
     (row,) = entries(ledger).values()
     assert (row["effective_us"], row["claimed_us"]) == (START_US, START_US - 9)
 
 
 def test_a_member_keeps_one_key_in_one_batch(ledger: Ledger, committer: Committer) -> None:
-    futures = as_one_batch(ledger, committer, ["7", "8", "7", "7"])
-    assert [done.result(30).index for done in futures] == [1, 2, 3, 4]
+    handed = as_one_batch(ledger, committer, ["7", "8", "7", "7"])
+    assert [one.result().index for one in handed] == [1, 2, 3, 4]
     assert fsck(ledger).commitments == 5
     with ledger.reading() as con:
         assert con.execute(sa.select(sa.func.count()).select_from(schema.member_key)).scalar() == 3
@@ -136,11 +148,11 @@ def test_an_erased_members_choice_fails_alone(ledger: Ledger, committer: Committ
     say(ledger, "gone")
     erase(ledger, "gone", START_US)
     size = ledger.size()
-    futures = as_one_batch(ledger, committer, ["a", "gone", "b", "gone", "c"])
+    handed = as_one_batch(ledger, committer, ["a", "gone", "b", "gone", "c"])
     for place in (1, 3):
         with pytest.raises(RefusedError, match="erased"):
-            futures[place].result(30)
-    assert [futures[place].result(30).index for place in (0, 2, 4)] == [
+            handed[place].result()
+    assert [handed[place].result().index for place in (0, 2, 4)] == [
         size + 1,
         size + 2,
         size + 3,
@@ -154,25 +166,25 @@ def test_a_batch_of_the_erased_alone_takes_no_index(ledger: Ledger, committer: C
     erase(ledger, "gone", START_US)
     size = ledger.size()
     with pytest.raises(RefusedError):
-        hand_in(committer, "gone").result(30)
+        committer.append_choice(off("gone"))
     assert ledger.size() == size
 
 
 def test_text_without_utf_8_never_reaches_the_others(committer: Committer) -> None:
     with pytest.raises(InputError, match="no text"):
-        hand_in(committer, "m\ud800")
-    assert hand_in(committer, "7").result(30).index == 0
+        committer.hand_in(off("m\ud800"))
+    assert committer.append_choice(off("7")).index == 0
 
 
 @pytest.mark.postgres
 def test_a_value_that_the_database_cannot_hold_fails_alone(postgres_url: str, folder: Path) -> None:
     ledger = open_ledger(postgres_url, folder)
     with Committer(ledger) as committer:
-        futures = as_one_batch(ledger, committer, ["a", "b\x00", "c"])
+        handed = as_one_batch(ledger, committer, ["a", "b\x00", "c"])
         with pytest.raises(InputError, match="NUL"):
-            futures[1].result(30)
-        assert [futures[place].result(30).index for place in (0, 2)] == [1, 2]
-        assert hand_in(committer, "d").result(30).index == 3
+            handed[1].result()
+        assert [handed[place].result().index for place in (0, 2)] == [1, 2]
+        assert committer.append_choice(off("d")).index == 3
     assert fsck(ledger).size == 4
     ledger.close()
 
@@ -188,16 +200,42 @@ def test_a_failure_reaches_everybody_of_the_batch_and_passes(
         raise UnavailableError("the ledger's database did not answer")
 
     with monkeypatch.context() as patch:
-        with ledger.writing():
-            first = hand_in(committer, "before")
-            while committer._waiting:
-                threading.Event().wait(0.001)
+        with held_up(ledger, committer):
             patch.setattr(committing, "append_choices", fail)
-            futures = [hand_in(committer, f"m{number}") for number in range(3)]
-        first.result(30)
-        assert all(isinstance(done.exception(30), UnavailableError) for done in futures)
-    assert hand_in(committer, "after").result(30).index == 1
+            handed = [committer.hand_in(off(f"m{number}")) for number in range(3)]
+        for one in handed:
+            with pytest.raises(UnavailableError, match="did not answer"):
+                one.result()
+    assert committer.append_choice(off("after")).index == 1
     assert ledger.size() == 2
+
+
+def test_whoever_waits_hears_of_a_writer_that_was_interrupted(
+    ledger: Ledger, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def interrupt(*_given: object) -> list[object]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(committing, "append_choices", interrupt)
+        other = committer.hand_in(off("other"))
+        with pytest.raises(KeyboardInterrupt):
+            committer.append_choice(off("7"))
+        with pytest.raises(UnavailableError, match="interrupted"):
+            other.result()
+    assert committer.append_choice(off("after")).index == 0
+
+
+def test_whoever_was_to_write_and_went_away_is_not_waited_for(
+    ledger: Ledger, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "LOOK_SECONDS", 0.01)
+    with ThreadPoolExecutor(1) as pool:
+        with held_up(ledger, committer):
+            committer.hand_in(off("gone away"))  # whom the writer will wake
+            second = pool.submit(committer.append_choice, off("second"))
+        assert second.result(30).index == 2
 
 
 @pytest.mark.postgres
@@ -210,7 +248,7 @@ def test_connections_cut_amid_the_load(postgres_url: str, folder: Path) -> None:
     def choose(number: int) -> None:
         for turn in range(200):
             try:
-                receipt = hand_in(committer, f"m{turn}", f"{number}/{turn}").result(60)
+                receipt = committer.append_choice(off(f"m{turn}", f"{number}/{turn}"))
             except UnavailableError as error:
                 lost.append(error)
             else:
@@ -230,7 +268,7 @@ def test_connections_cut_amid_the_load(postgres_url: str, folder: Path) -> None:
     killer = open_ledger(postgres_url, folder)
     with Committer(ledger) as committer:
         during(5, lambda number: choose(number) if number else sever(number))
-        assert hand_in(committer, "after", "after").result(60)
+        assert committer.append_choice(off("after", "after"))
     killer.close()
     assert lost
     found = {index: row["channel"] for index, row in entries(ledger).items()}
@@ -245,7 +283,7 @@ def test_what_the_driver_forgot_is_prepared_again(postgres_url: str, folder: Pat
     ledger = open_ledger(postgres_url, folder)
     with Committer(ledger) as committer:
         for number in range(4):
-            assert hand_in(committer, "7").result(30).index == 2 * number
+            assert committer.append_choice(off("7")).index == 2 * number
             with ledger.reading() as con:
                 # As psycopg does after a rollback of what it had prepared.
                 con.execute(sa.text("DEALLOCATE ALL"))
@@ -261,17 +299,17 @@ def test_what_the_driver_forgot_is_prepared_again(postgres_url: str, folder: Pat
 
 def test_closing_takes_what_waits_and_nothing_more(ledger: Ledger) -> None:
     committer = Committer(ledger)
-    futures = [hand_in(committer, f"m{number}") for number in range(50)]
+    handed = [committer.hand_in(off(f"m{number}")) for number in range(50)]
     committer.close()
-    assert all(done.done() for done in futures)
+    assert [one.result().index for one in handed] == list(range(50))
     assert ledger.size() == 50
     with pytest.raises(UnavailableError, match="closing"):
-        hand_in(committer, "late")
+        committer.hand_in(off("late"))
 
 
 def test_the_head_is_sealed_while_choices_go_on(ledger: Ledger) -> None:
     with Committer(ledger, seal_rows=50) as committer:
-        during(4, lambda n: [hand_in(committer, f"m{n}-{t}").result(60) for t in range(60)])
+        during(4, lambda n: [committer.append_choice(off(f"m{n}-{t}")) for t in range(60)])
     report = fsck(ledger)
     assert report.segments >= 1
     assert report.commitments == ledger.size() == 240
@@ -290,13 +328,37 @@ def test_a_seal_that_fails_is_told_and_tried_again(
     monkeypatch.setattr(committing, "seal", fail)
     with Committer(ledger, seal_rows=1) as committer:
         while len(calls) < 2:
-            hand_in(committer, "7").result(30)
+            committer.append_choice(off("7"))
     assert "sealing failed: OSError" in caplog.text
 
 
 def test_whoever_is_alone_waits_for_nobody(
     ledger: Ledger, committer: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committing, "GATHER_SECONDS", 30.0)
+    monkeypatch.setattr(committing, "GATHER_SECONDS", 3600.0)
     for number in range(5):
-        assert hand_in(committer, "7").result(10).index == number
+        assert committer.append_choice(off("7")).index == number
+
+
+def test_those_who_came_together_go_together(
+    ledger: Ledger, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def watched(of: Ledger, said: Sequence[NewChoice], con: sa.Connection | None) -> list[Outcome]:
+        sizes.append(len(said))
+        return append_choices(of, said, con)
+
+    monkeypatch.setattr(committing, "append_choices", watched)
+    monkeypatch.setattr(committing, "GATHER_SECONDS", 3600.0)
+    with ThreadPoolExecutor(2) as pool:
+        with held_up(ledger, committer):
+            two = [pool.submit(committer.append_choice, off(who)) for who in ("a", "b")]
+            while len(committer._waiting) < 2:
+                threading.Event().wait(0.001)
+        # One was written and two waited: the three are waited for.
+        assert committer._together == 3
+        third = committer.append_choice(off("c"))
+        assert [one.result(30).index for one in two] == [1, 2]
+    assert third.index == 3
+    assert sizes == [1, 3]
