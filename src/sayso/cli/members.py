@@ -41,8 +41,11 @@ def ingest(shared: Shared, kind: str, file: Path) -> None:
         text = f"'{file.name}' was taken before; nothing changed"
     else:
         text = f"{taken.rows:,} {kind} taken; the ledger has {taken.size:,} entries"
-    if taken.flagged:
-        text += f"\n{taken.flagged:,} back-dated `on` choices are flagged"
+    if taken.backdated_on:
+        text += f"\n{taken.backdated_on:,} back-dated `on` choices are flagged"
+    if taken.ahead_on:
+        text += f"\n{taken.ahead_on:,} `on` choices dated ahead are flagged: from then they "
+        text += "stand above an `off` that is said before"
     if taken.ignored:
         text += f"\n{taken.ignored:,} rows without a member id were left out"
     for name, rows in unknown.items():
@@ -56,7 +59,8 @@ def ingest(shared: Shared, kind: str, file: Path) -> None:
             "unchanged": taken.unchanged,
             "first": taken.first,
             "size": taken.size,
-            "backdated_on": taken.flagged,
+            "backdated_on": taken.backdated_on,
+            "ahead_on": taken.ahead_on,
             "ignored": taken.ignored,
             "unknown_purposes": unknown,
             "sha256": taken.sha256,

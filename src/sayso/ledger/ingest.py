@@ -45,7 +45,8 @@ class Ingested:
     Attributes:
         rows: Rows taken; 0 where the file was known.
         first: Index of its first entry; None where it was known.
-        flagged: Back-dated `on` choices, counted as said and flagged.
+        backdated_on: `on` that count from before their recording, as the file says.
+        ahead_on: `on` that count from after it: they will stand above an `off` said until then.
         ignored: Rows without a member id in a table.
         unchanged: Whether the same file was taken before.
         warnings: Columns that look like something is missing.
@@ -55,7 +56,8 @@ class Ingested:
     rows: int
     first: int | None
     size: int
-    flagged: int = 0
+    backdated_on: int = 0
+    ahead_on: int = 0
     ignored: int = 0
     unchanged: bool = False
     sha256: str = ""
@@ -243,10 +245,13 @@ def _take_choices(
             written = write_segment(said.to_arrow_reader(BATCH_ROWS), made)
         if not written:  # every row is of somebody erased; an empty range would stand in the way
             return Ingested("choices", 0, None, ledger.size(), sha256=sha256)
-        ((flagged,),) = duck.sql(
-            f"SELECT count(*) FROM typed WHERE choice = 'on' AND effective_us < {recorded_us}"
+        ((before, ahead),) = duck.sql(
+            f"SELECT count_if(effective_us < {recorded_us}), "
+            f"count_if(effective_us > {recorded_us}) FROM typed WHERE choice = 'on'"
         ).fetchall()
-        taken = Ingested("choices", written, None, 0, flagged=int(flagged), sha256=sha256)
+        taken = Ingested(
+            "choices", written, None, 0, backdated_on=before, ahead_on=ahead, sha256=sha256
+        )
         return _list_segment(ledger, duck, made, target, taken, recorded_us)
     finally:
         made.unlink(missing_ok=True)

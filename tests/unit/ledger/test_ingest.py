@@ -220,13 +220,13 @@ def test_the_same_file_twice_changes_nothing(ledger: Ledger, tmp_path: Path) -> 
     assert fsck(ledger).segments == 1
 
 
-def test_back_dated_ons_are_counted(ledger: Ledger, tmp_path: Path) -> None:
+def test_ons_of_another_time_are_counted(ledger: Ledger, tmp_path: Path) -> None:
     rows = [
         choice_row("7", "on", "2020-01-01"), choice_row("7", "off", "2020-01-01"),
         choice_row("8", "on", "2030-01-01"), choice_row("9", "on", "2026-01-10T08:59:59Z"),
     ]  # fmt: skip
     taken = ingest_choices(ledger, write_jsonl(tmp_path / "c.jsonl", rows), START_US)
-    assert taken.flagged == 2
+    assert (taken.backdated_on, taken.ahead_on) == (2, 1)
 
 
 def test_csv_jsonl_and_parquet_say_the_same(folder: Path) -> None:

@@ -27,6 +27,7 @@ class Taken(Shape):
         first: Index of its first entry.
         size: Of the ledger then.
         backdated_on: Rows that claim an `on` before its recording; they are flagged.
+        ahead_on: Rows that claim an `on` after it, above an `off` said until then; flagged.
         ignored: Rows without a member id.
         unknown_purposes: Rows by each purpose that no rulebook declares.
     """
@@ -37,6 +38,7 @@ class Taken(Shape):
     first: int | None
     size: int
     backdated_on: int
+    ahead_on: int
     ignored: int
     unknown_purposes: dict[str, int]
     sha256: str
@@ -66,7 +68,7 @@ def taken_of(request: Request, kind: str, path: FilePath) -> Response:
     return told(
         Taken(
             kind=kind, rows=taken.rows, unchanged=taken.unchanged, first=taken.first,
-            size=taken.size, backdated_on=taken.flagged, ignored=taken.ignored,
-            unknown_purposes=unknown, sha256=taken.sha256,
+            size=taken.size, backdated_on=taken.backdated_on, ahead_on=taken.ahead_on,
+            ignored=taken.ignored, unknown_purposes=unknown, sha256=taken.sha256,
         )
     )  # fmt: skip
