@@ -246,8 +246,8 @@ def _take_choices(
         if not written:  # every row is of somebody erased; an empty range would stand in the way
             return Ingested("choices", 0, None, ledger.size(), sha256=sha256)
         ((before, ahead),) = duck.sql(
-            f"SELECT count_if(effective_us < {recorded_us}), "
-            f"count_if(effective_us > {recorded_us}) FROM typed WHERE choice = 'on'"
+            f"SELECT count(*) FILTER (effective_us < {recorded_us}), "
+            f"count(*) FILTER (effective_us > {recorded_us}) FROM typed WHERE choice = 'on'"
         ).fetchall()
         taken = Ingested(
             "choices", written, None, 0, backdated_on=before, ahead_on=ahead, sha256=sha256
