@@ -404,6 +404,26 @@ def _permitting(
 # ---- builds -----------------------------------------------------------------------------
 
 
+def related(
+    scope: str, build: Build, by_country: Mapping[Country, Span], book: Rulebook | None
+) -> tuple[list[Country], dict[Relation, tuple[Country, ...]]]:
+    """Return the countries of a scope as of a build, and how the build stands to each.
+
+    Where the rulebook of the build is not known, every country counts: unknown is never none.
+    """
+    inside = [
+        country
+        for country in by_country
+        if book is None or scope in scopes_of(book, country, build.at)
+    ]
+    relations: dict[Relation, tuple[Country, ...]] = {}
+    for relation in Relation:
+        mine = tuple(one for one in inside if by_country[one].relation(build.at) is relation)
+        if mine:
+            relations[relation] = mine
+    return inside, relations
+
+
 def _touched(
     hold: Hold,
     build: Build,
@@ -411,16 +431,7 @@ def _touched(
     book: Rulebook | None,
     training: Sequence[PublicEntry],
 ) -> Touched:
-    inside = [
-        country
-        for country in by_country
-        if book is None or hold.scope in scopes_of(book, country, build.at)
-    ]
-    relations: dict[Relation, tuple[Country, ...]] = {}
-    for relation in Relation:
-        mine = tuple(one for one in inside if by_country[one].relation(build.at) is relation)
-        if mine:
-            relations[relation] = mine
+    inside, relations = related(hold.scope, build, by_country, book)
     knew = book is not None and _find(hold.hold_id, book) is not None
     counts = [one for country in inside if (one := (build.counts or {}).get(country))]
     has_counts = build.counts is not None

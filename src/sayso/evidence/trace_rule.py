@@ -22,11 +22,12 @@ from sayso.evidence.trace import (
     countries_of,
     grouped,
     is_exact,
+    related,
 )
 from sayso.ledger.store import PublicEntry
 from sayso.model import Country, Dated, Exactness, Mode, Place, Rule, Rulebook, stops_at
 from sayso.rulebook.civil import zones_of
-from sayso.rulebook.in_force import begins_at, in_force, scopes_of
+from sayso.rulebook.in_force import begins_at, in_force
 from sayso.training.follow import FollowedRun, follow
 
 ALWAYS = "always"
@@ -207,16 +208,7 @@ def _ruled(
     book: Rulebook | None,
     training: Sequence[PublicEntry],
 ) -> Ruled:
-    inside = [
-        country
-        for country in by_country
-        if book is None or rule.scope in scopes_of(book, country, build.at)
-    ]
-    relations: dict[Relation, tuple[Country, ...]] = {}
-    for relation in Relation:
-        mine = tuple(one for one in inside if by_country[one].relation(build.at) is relation)
-        if mine:
-            relations[relation] = mine
+    inside, relations = related(rule.scope, build, by_country, book)
     known = _in(rule, book) if book is not None else None
     applied: tuple[Country, ...] = ()
     if book is None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -79,9 +79,12 @@ class Service:
             con.execute(sa.insert(token).values(row))
         return {"authorization": f"Bearer {made}"}
 
-    def person(self, *roles: Role, member: str = "", subject: str = "somebody") -> Headers:
+    def person(
+        self, *roles: Role, member: str = "", subject: str = "somebody",
+        places: Collection[str] = (),
+    ) -> Headers:  # fmt: skip
         """Return the headers of somebody who is signed in."""
-        caller = Caller(subject=subject, member_id=member, roles=frozenset(roles))
+        caller = Caller(subject, member, frozenset(roles), jurisdictions=frozenset(places))
         session = self.desk.sessions.begin(caller, self.desk.now_us())
         return {"cookie": f"{COOKIE}={session.secret}", CSRF_HEADER: session.csrf}
 

@@ -134,3 +134,36 @@ def test_a_hold_that_says_something_else_is_refused(
 
     assert answer.status_code == status
     assert service.desk.workspace.ledger.size() == size
+
+
+@pytest.mark.parametrize(
+    ("scope", "places", "sees"),
+    [
+        ("HK", {"HK"}, True),
+        ("GB", {"HK"}, False),
+        ("EEA", {"DE"}, True),
+        ("DE", {"EEA"}, True),
+        ("NO", {"EU"}, False),  # of the EEA, and not of the EU
+        ("GB", {"EU"}, True),  # once
+        ("world", {"HK"}, True),
+        ("HK", {"DE", "HK"}, True),
+    ],
+)
+def test_a_regulator_sees_the_holds_of_their_jurisdiction(
+    service: Service, scope: str, places: set[str], sees: bool
+) -> None:
+    name = place(service, scope=scope)
+    regulator = service.person(Role.REGULATOR, places=places)
+    found = service.ask("GET", "/holds", regulator).json()["holds"]
+    assert (name in {one["id"] for one in found}) is sees
+
+
+def test_a_regulator_of_nowhere_sees_no_hold(service: Service) -> None:
+    place(service, scope="HK")
+    assert service.ask("GET", "/holds", service.person(Role.REGULATOR)).json()["holds"] == []
+
+
+def test_whoever_is_also_staff_sees_every_hold(service: Service) -> None:
+    name = place(service, scope="GB")
+    both = service.person(Role.REGULATOR, Role.OFFICER, places={"HK"})
+    assert name in {one["id"] for one in service.ask("GET", "/holds", both).json()["holds"]}

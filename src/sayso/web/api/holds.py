@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sayso.errors import ConflictError, InputError, RefusedError
+from sayso.evidence.trace import countries_of
 from sayso.facts import instant_of
 from sayso.ledger.store import Ledger
 from sayso.model import DEFAULT_PURPOSE, Dated, Hold, Position, Source
@@ -35,7 +36,7 @@ from sayso.web.sealed import metadata
 
 router = APIRouter(prefix="/api/v1", tags=["holds"])
 
-READERS = (Role.OFFICER, Role.APPROVER, Role.ENGINEER, Role.AUDITOR, Role.REGULATOR, Role.ADMIN)
+READERS = frozenset(Role) - {Role.MEMBER}
 PLACERS = (Role.OFFICER, Role.APPROVER, Role.ADMIN)
 APPROVERS = (Role.APPROVER, Role.ADMIN)
 
@@ -96,7 +97,7 @@ class HoldTold(Shape):
 
 
 class Holds(Shape):
-    """Every published hold, the lifted ones as well."""
+    """Published holds, the lifted ones as well."""
 
     holds: list[HoldTold]
 
@@ -140,9 +141,15 @@ class Lifts(Shape):
 @router.get("/holds", response_model=Holds, responses=answers())
 @allow(*READERS, scopes={Scope.HOLDS_READ})
 def list_holds(request: Request) -> Response:
-    """List the published holds."""
+    """List the published holds; to a regulator, those that concern their jurisdictions."""
     book = desk_of(request).workspace.rules().book
-    return told(Holds(holds=[hold_told(one) for one in book.holds]))
+    caller = caller_of(request)
+    holds = book.holds
+    # Staff who are regulators as well see what their other role sees.
+    if caller.roles & READERS == {Role.REGULATOR}:
+        theirs = {one for place in caller.jurisdictions for one in countries_of(book, place)}
+        holds = tuple(one for one in holds if theirs & {*countries_of(book, one.scope)})
+    return told(Holds(holds=[hold_told(one) for one in holds]))
 
 
 @router.post(

@@ -31,7 +31,7 @@ from sayso.whatif import compare_rulebooks, named_rulebook
 
 router = APIRouter(prefix="/api/v1", tags=["rulebook"])
 
-STAFF = (Role.OFFICER, Role.APPROVER, Role.ENGINEER, Role.AUDITOR, Role.REGULATOR, Role.ADMIN)
+STAFF = frozenset(Role) - {Role.MEMBER}
 
 
 class RulebookTold(Shape):
