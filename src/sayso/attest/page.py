@@ -29,12 +29,26 @@ from sayso.attest.receipts import Receipt
 WIDTH = 88
 MISSING = "the rulebook does not say"
 
-_SAID: Mapping[str, str] = {
+# What was said, by the person themselves, and where somebody or something else told it.
+SAID: Mapping[str, str] = {
     "on": "You chose on.",
     "off": "You chose off.",
     "deferred": "You closed the question without answering. That counts as no answer.",
     "unset": "You have said nothing.",
 }
+TOLD: Mapping[str, str] = {
+    "on": "The answer is on.",
+    "off": "The answer is off.",
+    "deferred": "The question was closed without an answer, which counts as none.",
+}
+# Channels of pages on which members themselves answer.
+OWN = frozenset({"settings", "objection-form", "web"})
+TELLERS: Mapping[str, str] = {
+    "staff": "Staff recorded it for you.",
+    "gpc": "Your browser's signal said it: Global Privacy Control.",
+}
+APPLICATION = "An application of the platform recorded it."
+NOBODY = "The platform recorded it; through what, it did not say."
 MEANINGS: Mapping[str, str] = {
     CONSENT: "The platform asks for consent here, and you gave it.",
     WITHDRAWAL: "The platform asks for consent here, and you took it back.",
@@ -70,8 +84,24 @@ def render_text(receipt: Receipt) -> str:
     return "".join(f"{_clean(line)}\n" for line in lines)
 
 
+def said_of(choice: str, channel: str | None) -> tuple[str, ...]:
+    """Return who said what, as sentences: `You chose` only where the member did so here.
+
+    Args:
+        choice: One of `CHOICES`.
+        channel: Through which it came; None where nobody said.
+
+    Example:
+        >>> said_of("off", "staff")
+        ('The answer is off.', 'Staff recorded it for you.')
+    """
+    if channel in OWN or choice not in TOLD:
+        return (SAID[choice],)
+    return (TOLD[choice], TELLERS.get(channel, APPLICATION) if channel else NOBODY)
+
+
 def _said(event: Mapping[str, Any], called: str) -> Iterator[str]:
-    yield from _filled(f"{_SAID[event['choice']]} {MEANINGS[called]}")
+    yield from _filled(" ".join((*said_of(event["choice"], event["channel"]), MEANINGS[called])))
     yield ""
     if event["before"] is not None:
         yield from _field("before", event["before"])

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from sayso.attest.page import MISSING, WIDTH, render_text
+from sayso.attest.page import MISSING, WIDTH, render_text, said_of
 from sayso.attest.receipts import parse_receipt
 from sayso.canonical import canonical_json
 from tests.unit.attest.test_issue import RECEIPTS, issued
@@ -33,7 +33,10 @@ def test_a_page_for_each(name: str) -> None:
 def test_what_is_said_of_an_objection() -> None:
     page = flat(render_text(RECEIPTS["objection"]))
     assert page.startswith("Receipt: objection ")
-    assert "You chose off. The platform claims a legitimate interest, and you object" in page
+    assert (
+        "The answer is off. The platform recorded it; through what, it did not say. The platform "
+        "claims a legitimate interest, and you object"
+    ) in page
     assert "counts from 2025-11-05T16:30:00Z (2025-11-06 00:30:00+08:00 in Asia/Hong_Kong)" in page
     assert "Use my data for training content creation AI models" in page
     assert f"kept {MISSING}" in page
@@ -41,6 +44,35 @@ def test_what_is_said_of_an_objection() -> None:
     assert "knows 13 entries of the ledger or more" in page
     assert "proof not yet with this receipt" in page
     assert "It does not say that a use is lawful" in page
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ("settings", "You chose off."),
+        ("objection-form", "You chose off."),
+        ("web", "You chose off."),
+        ("staff", "The answer is off. Staff recorded it for you."),
+        ("gpc", "The answer is off. Your browser's signal said it: Global Privacy Control."),
+        ("api", "The answer is off. An application of the platform recorded it."),
+        ("a telephone", "The answer is off. An application of the platform recorded it."),
+        (None, "The answer is off. The platform recorded it; through what, it did not say."),
+    ],
+)
+def test_who_said_it_is_told(channel: str | None, said: str) -> None:
+    page = flat(render_text(issued(channel=channel)))
+
+    assert said in page
+    assert ("You chose" in page) is said.startswith("You chose")
+
+
+@pytest.mark.parametrize("choice", ["on", "off", "deferred", "unset"])
+@pytest.mark.parametrize("channel", ["settings", "staff", "gpc", "api", "", None])
+def test_every_choice_is_told_through_every_channel(choice: str, channel: str | None) -> None:
+    said = said_of(choice, channel)
+
+    assert all(said)
+    assert len(said) == (1 if choice == "unset" or channel == "settings" else 2)
 
 
 @pytest.mark.parametrize("name", sorted({*RECEIPTS} - {"consent", "withdrawal of consent"}))
