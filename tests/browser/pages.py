@@ -8,8 +8,11 @@ from playwright.sync_api import Page
 from sayso.web.app import make_app, routes_of
 from sayso.web.desk import Desk
 from tests.browser.serving import HELD, JONAS, MAYA, WING
+from tests.unit.web.affiliates import AFFILIATES
 
 SETTING = "/settings/ai-training"
+# Of a second purpose, whose pages are the same.
+SECOND = f"{SETTING}/for/{AFFILIATES}"
 NOBODY, OFFICER = "", "officer"
 # For a model to be loaded, on a machine that does other things as well.
 MODEL_MS = 120_000
@@ -47,6 +50,11 @@ def go(page: Page, place: Place) -> Page:
 
 def _save(page: Page) -> None:
     page.click(SAVE)
+    page.wait_for_selector(".govuk-error-summary")
+
+
+def _save_second(page: Page) -> None:
+    page.click(f'form[action="{SECOND}"] button')
     page.wait_for_selector(".govuk-error-summary")
 
 
@@ -96,6 +104,11 @@ PLACES = (
     Place("setting held", SETTING, HELD),
     Place("setting without an answer", SETTING, WING, _save),
     Place("setting with two answers", SETTING, WING, _save_on_and_every),
+    Place("second setting", SECOND, WING),
+    Place("second setting without an answer", SECOND, WING, _save_second),
+    Place("second setting's records", f"{SECOND}/records", WING),
+    Place("second setting's objection", f"{SECOND}/objection", WING),
+    Place("no such setting", f"{SETTING}/for/nothing", WING, status=404),
     Place("receipt", f"{SETTING}/history", JONAS, _open_receipt),
     Place("history", f"{SETTING}/history", JONAS),
     Place("history of nothing", f"{SETTING}/history", WING),

@@ -44,6 +44,7 @@ from tests.town import (
     write_csv,
 )
 from tests.unit.training.lab import small_base
+from tests.unit.web.affiliates import add_affiliates
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -107,6 +108,7 @@ def make_platform(folder: Path) -> bool:
     workspace = init_workspace(place, system_clock, template="linkedin-2024")
     try:
         _add_people(workspace, folder)
+        add_affiliates(workspace)
         # A hold protects one member; another said off before anything was built.
         workspace.place_hold(
             "CA", begins=Dated(HELD_FROM), placed_by="the platform", asked_by="the authority",

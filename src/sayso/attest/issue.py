@@ -16,7 +16,6 @@ from datetime import datetime
 from sayso.attest.receipts import Receipt, receipt
 from sayso.attest.shape import iso
 from sayso.model import (
-    ASSISTANCE,
     EVERY_PURPOSE,
     Category,
     Choice,
@@ -88,7 +87,7 @@ def receipt_of(facts: ReceiptFacts, book: Rulebook) -> Receipt:
         InputError: A fact has another shape.
     """
     # An objection to everything is one to every training, and stops no text that is asked for.
-    every = sorted(book.purposes.keys() - {ASSISTANCE})
+    every = sorted(book.trainings)
     names = every if facts.purpose == EVERY_PURPOSE else [facts.purpose]
     entry = None
     if facts.index is not None and facts.commitment is not None:

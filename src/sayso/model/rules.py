@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sayso.model.words import (
+    ASSISTANCE,
     Authorship,
     Category,
     Country,
@@ -205,3 +206,8 @@ class Rulebook:
     groups: Mapping[str, Group]
     files: Mapping[str, str] = field(repr=False)
     digest: str = ""
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """Names of the purposes of training; writing for a member who asks is none."""
+        return tuple(name for name in self.purposes if name != ASSISTANCE)

@@ -47,6 +47,11 @@ class Page:
     # Path -> title of the pages above, outermost first.
     above: ClassVar[Mapping[str, str]] = {}
 
+    @property
+    def named_above(self) -> tuple[tuple[str, str], ...]:
+        """Return path and name of pages below those that the rulebook may have named."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

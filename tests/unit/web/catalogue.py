@@ -23,7 +23,7 @@ from jinja2.ext import babel_extract
 import sayso.web
 from sayso.attest.issue import WITHDRAWAL_MEANS
 from sayso.attest.naming import STATES
-from sayso.attest.page import MEANINGS
+from sayso.attest.page import APPLICATION, MEANINGS, NOBODY, SAID, TELLERS, TOLD
 from sayso.decision.explain import SENTENCES
 from sayso.web.people import PEOPLE
 
@@ -40,8 +40,8 @@ _LOOKS_LIKE_TEXT = re.compile(
 # What looks like a text and is none that a page translates: what errors say stands in English,
 # files and forms of the world outside have words of their own.
 _NO_TEXTS = frozenset({
-    "the rulebook has no such setting", "the rulebook has no wording of this setting",
-    "publish one", "there is no such receipt", "see what you have said so far",
+    "there is no such setting", "see /settings", "there is no such receipt",
+    "see what you have said so far",
     "this service was not told where profiles stand", "ask for a post",
     "there is no such table", "see /transparency/datapackage.json",
     "the log has no checkpoint yet", "try again in a second",
@@ -124,6 +124,8 @@ def _looking_like_texts(tree: ast.Module) -> Iterator[str]:
 def _of_constants() -> Iterator[tuple[str, str]]:
     yield from (("decision/explain.py", text) for text in SENTENCES.values())
     yield from (("attest/page.py", text) for text in MEANINGS.values())
+    said = (*SAID.values(), *TOLD.values(), *TELLERS.values(), APPLICATION, NOBODY)
+    yield from (("attest/page.py", text) for text in said)
     yield from (("attest/naming.py", text) for text in STATES)
     yield from (("attest/issue.py", text) for text in WITHDRAWAL_MEANS.values())
     yield from (("people.py", one.title) for one in PEOPLE)

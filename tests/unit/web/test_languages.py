@@ -16,11 +16,19 @@ from sayso.web.pages import setting
 from sayso.web.rendering import environment
 from tests.town import START
 from tests.unit.evidence.packing import make_packed_town
+from tests.unit.web.affiliates import (
+    AFFILIATES,
+    TITLE,
+    add_affiliates,
+    with_affiliates,
+    without_words,
+)
 from tests.unit.web.catalogue import WEB, collected, held
 from tests.unit.web.house import WHO, Browser, House
 from tests.unit.web.public_site import PAGES, make_workspace, site, text_of
 
 SETTING = "/settings/ai-training"
+OTHER = f"{SETTING}/for/{AFFILIATES}"
 CHINESE = "zh-Hant"
 TEXTS, HELD = collected(), held()
 # Names, which are alike in every language.
@@ -43,10 +51,10 @@ def test_the_catalogue_has_every_text_and_nothing_else() -> None:
 @pytest.mark.parametrize("text", [
     "The account is not an active account of a person.", "Accessibility statement", "kept", "none",
     ("%(num)s country", "%(num)s countries"), "Everywhere else", "No", "Profile", "settings",
-    "publish one", "grey",
+    "see /settings", "grey",
 ])  # fmt: skip
 def test_what_is_collected(text: str | tuple[str, str]) -> None:
-    assert (text in TEXTS) is (text not in {"settings", "publish one", "grey"})
+    assert (text in TEXTS) is (text not in {"settings", "see /settings", "grey"})
 
 
 def test_placeholders_agree() -> None:
@@ -113,12 +121,14 @@ def reads_chinese(browser: Browser) -> Browser:
 def member_pages(house: House, who: str) -> Iterator[str]:
     browser = reads_chinese(house.member(who))
     for path in ("/", "/settings", SETTING, f"{SETTING}/history", f"{SETTING}/records",
-                 f"{SETTING}/objection", "/assistant", "/assistant/kept",
+                 f"{SETTING}/objection", OTHER, f"{OTHER}/records", f"{OTHER}/objection",
+                 "/assistant", "/assistant/kept",
                  "/assistant/kept?deleted=2", f"{SETTING}?lang={CHINESE}"):  # fmt: skip
         yield browser.get(path)
     yield browser.get(SETTING, **{"sec-gpc": "1"})
     yield browser.refused(SETTING)
     yield browser.refused(SETTING, choice="on", every="yes")
+    yield browser.refused(OTHER, choice="on", every="yes")
     yield browser.refused(f"{SETTING}/objection", reason="a" * 5000)
     yield browser.client.get("/nowhere").text
     yield browser.client.get("/console/off").text
@@ -126,6 +136,7 @@ def member_pages(house: House, who: str) -> Iterator[str]:
 
 def test_no_page_of_a_member_lacks_a_text(house: House, noting: Noting) -> None:
     workspace = house.workspace
+    add_affiliates(workspace)
     pages: list[str] = []
     assert house.desk.content is not None
     workspace.build(house.desk.content, house.desk.content.parent / "first")
@@ -135,9 +146,19 @@ def test_no_page_of_a_member_lacks_a_text(house: House, noting: Noting) -> None:
         browser = reads_chinese(house.member(who))
         pages.append(browser.get(browser.post(SETTING, choice=choice, every=every)))
         pages.append(browser.get(browser.post(f"{SETTING}/objection", reason="for no reason")))
+    for channel in ("staff", "gpc", "api", None):
+        workspace.choose("maya", "deferred", channel=channel)
+        history = house.member("maya").get(f"{SETTING}/history")
+        [place, *_] = re.findall(rf'href="({SETTING}/receipts/[^"]+)"', history)
+        pages.append(reads_chinese(house.member("maya")).get(place))
     workspace.place_hold("HK", begins=Dated(START), placed_by="the platform", hold_id="h1")
     for who in WHO:
         pages += member_pages(house, who)
+
+    workspace.publish(without_words(workspace.draft_files()))
+    maya = reads_chinese(house.member("maya"))
+    pages += [maya.get(OTHER), maya.refused(OTHER, choice="off"), maya.get("/")]
+    pages.append(reads_chinese(house.member("wing")).get("/transparency/switch-off"))
 
     officer = reads_chinese(house.staff(Role.OFFICER))
     pages.append(officer.get(officer.post("/console/off", member="maya", every="yes")))
@@ -198,7 +219,7 @@ SHOWN = "100% of %(all)s &lt;b&gt;models&lt;/b&gt; %s"
 # What templates translate by name: each of these is a text of ours, never the rulebook's, the
 # ledger's or a visitor's. Jinja formats it, and takes it for markup.
 NAMES = frozenset({
-    "title", "name", "one.title", "called", "meaning", "off_means", "text", "row.choice",
+    "title", "name", "one.title", "called", "meaning", "one.off_means", "text", "row.choice",
     "row.category", "run.became", "became", "category", "one", "kind", "aspect", "sentence",
     "rule.mode", "rule.decided_by", "told.mode", "told.before_mode", "done[told.change.what]",
     "categories[cover.category]", "categories[name]", "visibilities[name]", "modes[row.mode]",
@@ -223,15 +244,25 @@ def test_what_the_rulebook_says_is_no_format_and_no_markup(house: House, languag
     files[name] = re.sub(r"(?m)^recipients: .*$", f"recipients: ['{HOSTILE}']", files[name])
     # A note beside an assumption, and who decided, are the rulebook's words as well.
     files[name] = files[name].replace("one setting covers", f"{HOSTILE} covers")
+    files = with_affiliates(files)
+    other = f"purposes/{AFFILIATES}.yaml"
+    files[other] = files[other].replace(TITLE, f"'{HOSTILE}'", 1)
     house.workspace.publish(files)
     browser = house.member("wing")
     browser.client.headers["accept-language"] = language
 
     receipt = browser.get(browser.post(SETTING, choice="off"))
-    history = browser.get(f"{SETTING}/history")
+    second = f"{SETTING}/for/{AFFILIATES}"
+    other_receipt = browser.get(browser.post(f"{second}/objection", reason=HOSTILE))
+    every = browser.get(browser.post(SETTING, choice="off", every="yes"))
+    officer = house.staff(Role.OFFICER)
 
-    for page in (receipt, history, browser.get(SETTING), browser.get("/transparency/data"),
-                 browser.get("/transparency/changes")):  # fmt: skip
+    for page in (receipt, other_receipt, every, officer.get("/console/off"),
+                 officer.get("/console/objections"),
+                 *(browser.get(path) for path in (
+                     "/settings", SETTING, second, f"{second}/records", f"{second}/objection",
+                     f"{SETTING}/records", f"{SETTING}/history", "/transparency/data",
+                     "/transparency/changes", "/transparency/switch-off"))):  # fmt: skip
         assert SHOWN in page
         assert "<b>" not in page
 
@@ -245,7 +276,7 @@ def test_what_an_error_says_is_no_format_and_no_markup(
     def fail(*_: object) -> None:
         raise InputError(f"{HOSTILE!r} is nothing", hint=f"say {HOSTILE}")
 
-    monkeypatch.setattr(setting, "_wording", fail)
+    monkeypatch.setattr(setting, "setting_asked", fail)
     browser = house.member("wing")
     browser.client.headers["accept-language"] = language
 

@@ -1,7 +1,8 @@
 """What staff do for a member: record an off. Never an on.
 
-Promises: whoever asked by letter or telephone gets the same entry as by the setting; nobody
-here can say on for anybody.
+Promises: whoever asked by letter or telephone gets the same entry as by the setting; where there
+are several settings, whoever records says which one, and none is chosen for them; nobody here
+can say on for anybody.
 """
 
 from collections.abc import Mapping
@@ -13,9 +14,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from sayso.errors import SaysoError
-from sayso.model import DEFAULT_PURPOSE, EVERY_PURPOSE, Choice, Presence
+from sayso.facts import standing_of_one
+from sayso.model import EVERY_PURPOSE, Choice, Presence
 from sayso.web.access import Role, allow
+from sayso.web.desk import Desk
 from sayso.web.languages import language_of, translations
+from sayso.web.pages.purposes import NamedSetting, settings_of
 from sayso.web.rendering import Page, render
 from sayso.web.request import desk_of
 from sayso.workspace import member_id
@@ -31,14 +35,18 @@ class StaffOff(Page):
     """The form.
 
     Attributes:
+        settings: Of the platform; where there is one alone, it is not asked which.
         member: As given before.
+        purpose: As given before.
         every: Whether every training is objected to.
         entry: Of the off that was just recorded; empty for none.
         faults: Id of a field, and what is wrong.
     """
 
     above: ClassVar[Mapping[str, str]] = {"/": "Sayso"}
+    settings: tuple[NamedSetting, ...]
     member: str = ""
+    purpose: str = ""
     every: bool = False
     entry: str = ""
     faults: tuple[tuple[str, str], ...] = ()
@@ -49,7 +57,8 @@ class StaffOff(Page):
 def form(request: Request, entry: str = "") -> Response:
     """Show the form."""
     done = entry if entry.isascii() and entry.isdigit() else ""
-    return render(request, "console-off.html", StaffOff("Record an off for a member", entry=done))
+    page = StaffOff("Record an off for a member", settings_of(request), entry=done)
+    return render(request, "console-off.html", page)
 
 
 @router.post(PATH)
@@ -57,22 +66,39 @@ def form(request: Request, entry: str = "") -> Response:
 def record_off(
     request: Request,
     member: Annotated[str, Form()] = "",
+    purpose: Annotated[str, Form()] = "",
     every: Annotated[str, Form()] = "",
 ) -> Response:
     """Record an off."""
-    desk = desk_of(request)
+    desk, settings = desk_of(request), settings_of(request)
     gettext = translations(language_of(request)).gettext
-    try:
-        who = member_id(member.strip())
-        is_known = desk.member_facts(who).presence is Presence.KNOWN
-    except SaysoError:
-        is_known = False
-    if not is_known:
-        fault = gettext("Nobody with this id is a member")
+    names = [one.purpose.name for one in settings]
+    if len(names) == 1 and not purpose:
+        purpose = names[0]
+    faults = []
+    who = _member(desk, member)
+    if not who:
+        faults.append(("member", gettext("Nobody with this id is a member")))
+    if not every and purpose not in names:
+        faults.append(("purpose", gettext("Choose a purpose from the list")))
+    if faults:
         page = StaffOff(
-            "Record an off for a member", member, bool(every), faults=(("member", fault),)
-        )
+            "Record an off for a member", settings, member, purpose, bool(every),
+            faults=tuple(faults),
+        )  # fmt: skip
         return render(request, "console-off.html", page, 422)
-    purpose = EVERY_PURPOSE if every else DEFAULT_PURPOSE
-    made = desk.choose(who, Choice.OFF, purpose=purpose, channel=CHANNEL, setting_version=None)
+    what = EVERY_PURPOSE if every else purpose
+    made = desk.choose(who, Choice.OFF, purpose=what, channel=CHANNEL, setting_version=None)
     return RedirectResponse(f"{PATH}?entry={made.index}", 303)
+
+
+def _member(desk: Desk, given: str) -> str:
+    """Return the id of a member; empty where nobody known has it."""
+    try:
+        who = member_id(given.strip())
+    except SaysoError:
+        return ""
+    known = desk.workspace.ledger.size()
+    at_us = desk.now_us()
+    standing, _ = standing_of_one(desk.workspace.ledger, who, EVERY_PURPOSE, at_us, known, None)
+    return who if standing.presence is Presence.KNOWN else ""

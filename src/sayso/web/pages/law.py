@@ -154,15 +154,14 @@ def answer_of(choice: Choice, law: Jurisdiction | None) -> tuple[str, tuple[str,
     """
     mode = mode_of(law)
     if choice is Choice.OFF:
-        return "Off", ("You chose off. Nothing of yours may be used for this, whatever the rule.",)
+        return "Off", ("Nothing of yours may be used for this, whatever the rule.",)
     if choice is Choice.ON:
         if mode is Mode.NOT_ENABLED:
             meaning = (
-                "You chose on. The platform has not enabled this use where you live, so nothing of "
-                "yours is used."
+                "The platform has not enabled this use where you live, so nothing of yours is used."
             )
             return "On, and not in use", (meaning,)
-        return "On", ("You chose on. What the rules below admit may be used.",)
+        return "On", ("What the rules below admit may be used.",)
     answer, meaning = DEFAULTS[mode]
     silent = (
         "You closed the question without answering. That counts as no answer."

@@ -16,7 +16,6 @@ from starlette.responses import Response
 from sayso.evidence.suppress import FEW
 from sayso.evidence.trace import Publication
 from sayso.model import (
-    DEFAULT_PURPOSE,
     Category,
     Dated,
     Mode,
@@ -33,6 +32,7 @@ from sayso.web.pages import law as laws
 from sayso.web.pages import public_words
 from sayso.web.pages.public_answer import public_page
 from sayso.web.pages.public_reading import Reading, reading_of
+from sayso.web.pages.purposes import NamedSetting, settings_in
 from sayso.web.rendering import Page
 from sayso.web.request import desk_of
 
@@ -79,22 +79,24 @@ class SwitchTold:
     """One setting: its words, where it stands, and what off does not undo.
 
     Attributes:
-        wording: The latest that has begun, in the page's language where there is one.
+        setting: With its purpose.
+        wording: The latest that has begun, in the page's language where there is one; None
+            where there is none, and the setting cannot be answered.
         undoes: English sentences: what off does to models trained before, with the scopes.
     """
 
-    purpose: Purpose
+    setting: NamedSetting
     wording: Wording | None
     undoes: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
 class SwitchOff(Page):
-    """How to switch off; `setting` is the purpose that has a page of its own."""
+    """How to switch off; `only` is the one setting, None where there are several, or none."""
 
     above: ClassVar[Mapping[str, str]] = ABOVE
     switches: tuple[SwitchTold, ...]
-    setting: str
+    only: NamedSetting | None
     scopes: Mapping[str, str]
 
 
@@ -161,26 +163,26 @@ def switch_off(request: Request) -> Response:
     reading, clock = reading_of(request), desk_of(request).clock
     now = clock().astimezone(UTC)
     found = []
-    for name in reading.purposes:
-        purpose = reading.book.purposes[name]
+    settings = settings_in(reading.book, language_of(request))
+    for setting in settings:
+        purpose = setting.purpose
         undoes: dict[Withdrawal, list[str]] = {}
-        for line in board_of(reading.atlases[name], now):
+        for line in board_of(reading.atlases[purpose.name], now):
             for rule in line.span.rules:
                 if rule.mode is not Mode.NOT_ENABLED:
                     scopes = undoes.setdefault(rule.withdrawal, [])
                     scopes += [rule.scope] if rule.scope not in scopes else []
         found.append(
             SwitchTold(
-                purpose,
+                setting,
                 laws.wording_of(purpose, language_of(request), Dated(now.date())),
                 tuple(
                     (public_words.UNDOES[one], tuple(scopes)) for one, scopes in undoes.items()
                 ),
             )
         )  # fmt: skip
-    page = SwitchOff(
-        "How to switch off", tuple(found), DEFAULT_PURPOSE, titles_of(request, reading)
-    )
+    only = settings[0] if len(settings) == 1 else None
+    page = SwitchOff("How to switch off", tuple(found), only, titles_of(request, reading))
     return public_page(request, "public-switch-off.html", page)
 
 

@@ -24,7 +24,7 @@ from sayso.evidence.report_parts import instant_of
 from sayso.evidence.trace import Build, Publication, trace_hold
 from sayso.ledger import Ledger, schema
 from sayso.ledger.store import PublicEntry
-from sayso.model import ASSISTANCE, Country, Rulebook
+from sayso.model import Country, Rulebook
 from sayso.publishing import NO_RULES
 from sayso.rulebook.parse import parse_rulebook
 from sayso.training.follow import KINDS, RELEASE, RUN, training_entries
@@ -90,7 +90,7 @@ class Reading:
     @property
     def purposes(self) -> tuple[str, ...]:
         """Purposes of training; writing for a member who asks is none."""
-        return tuple(name for name in self.book.purposes if name != ASSISTANCE)
+        return self.book.trainings
 
     @cached_property
     def atlases(self) -> Mapping[str, Mapping[Country, Course]]:

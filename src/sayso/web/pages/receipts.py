@@ -1,6 +1,7 @@
 """Receipts and history: what a member said, each time with a signed receipt.
 
-Promises: only a member's own; an id that is somebody else's is like one that nobody has.
+Promises: only a member's own; an id that is somebody else's is like one that nobody has. Each
+says to what it was said, and who said it: `you chose` only where the member did.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,25 +13,21 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sayso.attest.page import MEANINGS
+from sayso.attest.page import MEANINGS, said_of
 from sayso.attest.receipts import sign_receipt
 from sayso.facts import instant_of
-from sayso.model import EVERY_PURPOSE
+from sayso.model import EVERY_PURPOSE, Rulebook
 from sayso.receipting import Said, choices_of, plain_receipt, receipt_id
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.languages import language_of, translations
+from sayso.web.pages.purposes import called, path_of
 from sayso.web.problems import NotFoundError
 from sayso.web.rendering import Page, render
 from sayso.web.request import caller_of, desk_of
 
 PATH = "/settings/ai-training/receipts"
 CHOICES = {"on": "On", "off": "Off", "deferred": "Closed without an answer"}
-SAID = {
-    "on": "You chose on.",
-    "off": "You chose off.",
-    "deferred": "You closed the question without answering.",
-}
 # How a choice came here, for the channels that are ours; a platform names its own as it likes.
 CHANNELS = {
     "settings": "the setting",
@@ -42,22 +39,44 @@ CHANNELS = {
 router = APIRouter(include_in_schema=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a receipt says of one purpose.
+
+    Attributes:
+        setting: What its setting is called, as it is shown.
+        off_means: What off does, in English.
+    """
+
+    setting: str
+    shown: str
+    controllers: str
+    recipients: str
+    basis: str
+    off_means: str
+    how_to_change: str
+
+
 @dataclass(frozen=True)
 class ReceiptPage(Page):
     """One receipt, as the member it belongs to reads it.
 
     Attributes:
         called: What the choice is called: an English word.
+        setting: To what it was said, as it is shown.
+        back: Where that setting stands; of all settings for an objection to everything.
+        is_every: Whether it is said to every training.
+        said: Who said what, translated.
         local: Zone and time there.
-        off_means: What off does, in English.
+        parts_of: What stands there for each purpose.
     """
 
-    above: ClassVar[Mapping[str, str]] = {
-        "/settings": "Settings",
-        "/settings/ai-training": "Data for Generative AI Improvement",
-    }
+    above: ClassVar[Mapping[str, str]] = {"/settings": "Settings"}
     receipt_id: str
     called: str
+    setting: str
+    back: str
+    is_every: bool
     said: str
     meaning: str
     effective_at: datetime
@@ -65,21 +84,21 @@ class ReceiptPage(Page):
     local: tuple[tuple[str, str], ...]
     channel: str
     before: str
-    shown: str
-    controllers: str
-    recipients: str
-    basis: str
-    off_means: str
-    how_to_change: str
+    parts_of: tuple[Part, ...]
     index: int
     origin: str
     is_proved: bool
     is_new: bool
 
+    @property
+    def named_above(self) -> tuple[tuple[str, str], ...]:
+        """Return the setting, where it was said to one that is there."""
+        return () if self.back == "/settings" else ((self.back, self.setting),)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer; `choice` is an English word, `purpose` the rulebook's own or translated."""
+    """One answer; `choice` is an English word, `purpose` what its setting is called."""
 
     receipt_id: str
     effective_at: datetime
@@ -92,7 +111,7 @@ class Row:
 class History(Page):
     """What a member said so far, the newest first."""
 
-    above: ClassVar[Mapping[str, str]] = ReceiptPage.above
+    above: ClassVar[Mapping[str, str]] = {"/settings": "Settings"}
     rows: tuple[Row, ...]
 
 
@@ -102,16 +121,14 @@ def history(request: Request) -> Response:
     """Show what a member said so far."""
     desk, who = desk_of(request), caller_of(request).member_id
     gettext = translations(language_of(request)).gettext
-    titles = {name: one.title for name, one in desk.workspace.rules().book.purposes.items()}
+    book = desk.workspace.rules().book
     said = choices_of(desk.workspace.ledger, who, desk.workspace.ledger.size())
     rows = tuple(
         Row(
             receipt_id(desk.workspace.ledger, who, one.index),
             instant_of(one.effective_us),
             CHOICES[str(one.choice)],
-            gettext("Every training, present and future")
-            if one.purpose == EVERY_PURPOSE
-            else titles.get(one.purpose, one.purpose),
+            called(book, one.purpose, gettext),
             _channel(one.channel, gettext),
         )
         for one in reversed(said)
@@ -143,15 +160,16 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
     made = plain_receipt(workspace.ledger, workspace.trust, who, _find(desk, who, name))
     gettext = translations(language_of(request)).gettext
     value, event = made.value, made.value["event"]
-    before = CHOICES.get(event["before"] or "")
-    one: dict[str, Any] = value["purposes"][0]
-    missing = gettext("the rulebook does not say")
-    shown = one["wording"]
+    book = workspace.rules().book
+    before, purpose = CHOICES.get(event["before"] or ""), event["purpose"]
     page = ReceiptPage(
         title="Receipt",
         receipt_id=value["receipt_id"],
         called=made.called,
-        said=gettext(SAID[event["choice"]]),
+        setting=called(book, purpose, gettext),
+        back=path_of(purpose) if purpose in book.trainings else "/settings",
+        is_every=purpose == EVERY_PURPOSE,
+        said=" ".join(gettext(one) for one in said_of(event["choice"], event["channel"])),
         meaning=MEANINGS[made.called],
         effective_at=datetime.fromisoformat(event["effective_at"]),
         recorded_at=datetime.fromisoformat(event["recorded_at"]),
@@ -161,18 +179,26 @@ def receipt(request: Request, name: str, saved: str = "") -> Response:
         ),
         channel=_channel(event["channel"], gettext),
         before=gettext(before) if before else "",
-        shown=f"{shown['label']} ({shown['version']})" if shown else "",
-        controllers=", ".join(one["pii_controllers"]),
-        recipients=", ".join(one["recipients"]) or missing,
-        basis=", ".join(one["lawful_basis"]) or gettext("none"),
-        off_means=one["withdrawal_means"],
-        how_to_change=one["withdrawal_method"] or "",
+        parts_of=tuple(_part(one, book, gettext) for one in value["purposes"]),
         index=value["ledger"]["index"],
         origin=value["ledger"]["origin"],
         is_proved=value["proof"] is not None,
         is_new=bool(saved),
     )  # fmt: skip
     return render(request, "receipt.html", page)
+
+
+def _part(one: Mapping[str, Any], book: Rulebook, gettext: Callable[[str], str]) -> Part:
+    shown = one["wording"]
+    return Part(
+        setting=called(book, one["purpose"], gettext),
+        shown=f"{shown['label']} ({shown['version']})" if shown else "",
+        controllers=", ".join(one["pii_controllers"]),
+        recipients=", ".join(one["recipients"]) or gettext("the rulebook does not say"),
+        basis=", ".join(one["lawful_basis"]) or gettext("none"),
+        off_means=one["withdrawal_means"],
+        how_to_change=one["withdrawal_method"] or "",
+    )
 
 
 def _channel(name: str | None, gettext: Callable[[str], str]) -> str:

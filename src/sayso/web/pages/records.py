@@ -1,13 +1,13 @@
 """My records: what may be used today and why not, what held it, and what learned from it.
 
-Promises: a member's own records and nobody else's; what cannot be looked at is said to be
-unknown and never none. Says what a forgetting will do and whether it is done.
+Promises: a member's own records and nobody else's; for each purpose with its own rules and
+training sets; what cannot be looked at is said to be unknown and never none. Says what a
+forgetting will do and whether it is done.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -24,7 +24,8 @@ from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.pages import law as laws
 from sayso.web.pages import public_words
-from sayso.web.rendering import Page, render
+from sayso.web.pages.purposes import FOR, PATH, PageOfSetting, setting_asked
+from sayso.web.rendering import render
 from sayso.web.request import caller_of, desk_of
 
 PER_PAGE = 25
@@ -73,8 +74,8 @@ class BuildRow:
 
 
 @dataclass(frozen=True)
-class Records(Page):
-    """What became of a member's records.
+class Records(PageOfSetting):
+    """What became of a member's records under one purpose.
 
     Attributes:
         has_content: Whether the service is told where records stand.
@@ -87,10 +88,6 @@ class Records(Page):
         forgetting: What a forgetting will do, or has done: English sentences.
     """
 
-    above: ClassVar[Mapping[str, str]] = {
-        "/settings": "Settings",
-        "/settings/ai-training": "Data for Generative AI Improvement",
-    }
     has_content: bool
     records: tuple[RecordRow, ...]
     number: int
@@ -101,18 +98,23 @@ class Records(Page):
     forgetting: tuple[str, ...]
 
 
-@router.get("/settings/ai-training/records")
+@router.get(PATH + "/records")
+@router.get(FOR + "/records")
 @allow(Role.MEMBER)
 def records(request: Request, page: str = "1") -> Response:
     """Show what became of a member's records."""
     desk, who = desk_of(request), caller_of(request).member_id
     number = int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 7 else 1
     number = max(1, number)
-    rows = list(_rows(desk, who, number)) if desk.content else []
-    traced = _builds(desk, who)
+    asked, others = setting_asked(request)
+    purpose = asked.purpose.name
+    rows = list(_rows(desk, who, purpose, number)) if desk.content else []
+    traced = _builds(desk, who, purpose)
     built = traced or ()
     told = Records(
         title="My records",
+        setting=asked,
+        elsewhere=others,
         has_content=desk.content is not None,
         records=tuple(rows[:PER_PAGE]),
         number=number,
@@ -120,15 +122,15 @@ def records(request: Request, page: str = "1") -> Response:
         builds=tuple(_build(one) for one in built if one.is_touched),
         others=sum(not one.is_touched for one in built),
         can_tell=traced is not None,
-        forgetting=tuple(_forgetting(desk, who, built)) if traced is not None else (),
+        forgetting=tuple(_forgetting(desk, who, purpose, built)) if traced is not None else (),
     )
     return render(request, "records.html", told)
 
 
-def _rows(desk: Desk, who: str, number: int) -> Iterator[RecordRow]:
+def _rows(desk: Desk, who: str, purpose: str, number: int) -> Iterator[RecordRow]:
     assert desk.content is not None  # noqa: S101  the caller looked
     found = own_records_of(desk.content, who, limit=PER_PAGE + 1, after=(number - 1) * PER_PAGE)
-    at, facts = desk.workspace.clock(), desk.member_facts(who)
+    at, facts = desk.workspace.clock(), desk.member_facts(who, purpose)
     for one in found:
         decision = decide(Facts(at, facts, one.facts))
         yield RecordRow(
@@ -145,16 +147,17 @@ def _excerpt(one: OwnRecord) -> str:
     return words if len(words) <= EXCERPT_LETTERS else f"{words[:EXCERPT_LETTERS]} …"
 
 
-def _builds(desk: Desk, who: str) -> tuple[MemberBuild, ...] | None:
-    """Return every training set; None where nobody can tell any more."""
-    if desk.member_facts(who).presence is Presence.ERASED:
+def _builds(desk: Desk, who: str, purpose: str) -> tuple[MemberBuild, ...] | None:
+    """Return every training set for a purpose; None where nobody can tell any more."""
+    if desk.member_facts(who, purpose).presence is Presence.ERASED:
         return None
     workspace = desk.workspace
     try:
         folders = Folders(workspace.ledger, workspace.trust)
-        return trace_member(workspace.ledger, workspace.trust, folders, who).snapshots
+        traced = trace_member(workspace.ledger, workspace.trust, folders, who).snapshots
     except InputError:  # they never stood in the ledger, and so in no training set
         return ()
+    return tuple(one for one in traced if one.build.purpose == purpose)
 
 
 def _build(one: MemberBuild) -> BuildRow:
@@ -179,13 +182,15 @@ def _run(run: MemberRun) -> RunRow:
     )  # fmt: skip
 
 
-def _forgetting(desk: Desk, who: str, built: tuple[MemberBuild, ...]) -> Iterator[str]:
+def _forgetting(
+    desk: Desk, who: str, purpose: str, built: tuple[MemberBuild, ...]
+) -> Iterator[str]:
     """Say what an off would do to models, or what is still to be done after one."""
     learned = [run for one in built for run in one.runs if run.learned is not False]
     if not learned:
         yield "No model of ours learned from your records, so there is nothing to forget."
         return
-    found = desk.explain(who)
+    found = desk.explain(who, purpose)
     asked = laws.withdrawal_of(found.jurisdiction)
     waiting = [run for run in learned if not run.forgotten]
     if not waiting:
@@ -194,14 +199,14 @@ def _forgetting(desk: Desk, who: str, built: tuple[MemberBuild, ...]) -> Iterato
         yield "This is what choosing off would do:"
         yield laws.OFF_DOES[asked]
     elif asked is Withdrawal.FORGET:
-        yield "You chose off, and the rule asks that models forget. It is not done yet."
+        yield "Off stands, and the rule asks that models forget. It is not done yet."
         yield (
             "The part that held your records leaves the release at the next forgetting and is "
             "trained again without you. This page says when it is done."
         )
     else:
         yield (
-            "You chose off. The rule promises later training sets alone, so models that learned "
+            "Off stands. The rule promises later training sets alone, so models that learned "
             "before keep what they learned. An officer may grant more: object, and ask for it."
         )
     yield "No forgetting reaches the model underneath, or copies that others hold."

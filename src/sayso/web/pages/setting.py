@@ -1,9 +1,10 @@
-"""The setting: one question, its answer, and what the answer does.
+"""Settings: one question on each page, its answer, and what the answer does.
 
-Promises: only a stored answer is preselected; on and off take the same steps; nothing is
-recorded but by Save; what is in force for this member today stands below, with its source. A
-browser that sends Global Privacy Control says off for what is shared outside, once, and on
-for nothing.
+Promises: every purpose of training has the same page; only a stored answer is preselected; on
+and off take the same steps; nothing is recorded but by Save; what is in force for this member
+today stands below, with its source. A setting that has no words yet is not asked, and its page
+leads to where one objects. A browser that sends Global Privacy Control says off for what is
+shared outside, once, and on for nothing.
 
 Source: EDPB Guidelines 03/2022, section 3; GDPR article 21(4).
 """
@@ -16,28 +17,19 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sayso.errors import InputError
-from sayso.model import (
-    DEFAULT_PURPOSE,
-    EVERY_PURPOSE,
-    Category,
-    Choice,
-    Dated,
-    Purpose,
-    Wording,
-)
+from sayso.model import EVERY_PURPOSE, Category, Choice, Dated, Purpose, Wording
 from sayso.receipting import choices_of
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.languages import language_of, translations
 from sayso.web.once import once
 from sayso.web.pages import law as laws
+from sayso.web.pages.purposes import FOR, PATH, NamedSetting, setting_asked, settings_of
 from sayso.web.pages.receipts import receipt_path
 from sayso.web.privacy_control import says_so
 from sayso.web.rendering import Page, render
 from sayso.web.request import caller_of, desk_of
 
-PATH = "/settings/ai-training"
 CHANNEL = "settings"
 
 router = APIRouter(include_in_schema=False)
@@ -45,9 +37,9 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class Settings(Page):
-    """The list of settings; `answer` is the setting as it stands, translated."""
+    """The list of settings; each with the answer as it stands, translated."""
 
-    answer: str
+    rows: tuple[tuple[NamedSetting, str], ...]
 
 
 @dataclass(frozen=True)
@@ -55,13 +47,14 @@ class Setting(Page):
     """The one question.
 
     Attributes:
+        setting: Whose page it is.
         answer: The setting as it stands, translated.
         meaning: What that means, translated.
         picked: The stored answer, or what was given with a fault: `on`, `off` or empty.
         ticked: Whether the objection to every training was ticked, with a fault elsewhere.
         objects_to_all: Whether an objection to every training stands.
         uses_messages: Whether the rules admit private messages.
-        wording: Shown beside the question, from the rulebook.
+        wording: Shown beside the question, from the rulebook; None where it has none.
         law: What is in force for this member.
         covers: What the rules admit: English words.
         off_does: What off does, translated.
@@ -72,13 +65,14 @@ class Setting(Page):
     """
 
     above: ClassVar[Mapping[str, str]] = {"/settings": "Settings"}
+    setting: NamedSetting
     answer: str
     meaning: str
     picked: str
     ticked: bool
     objects_to_all: bool
     uses_messages: bool
-    wording: Wording
+    wording: Wording | None
     law: laws.Law
     covers: tuple[tuple[str, tuple[str, ...]], ...]
     off_does: str
@@ -92,13 +86,18 @@ class Setting(Page):
 @allow(Role.MEMBER)
 def settings(request: Request) -> Response:
     """Show the list of settings."""
-    found = desk_of(request).explain(caller_of(request).member_id)
-    answer, _ = laws.answer_of(found.choice, found.jurisdiction)
-    text = translations(language_of(request)).gettext(answer)
-    return render(request, "settings.html", Settings("Settings", text))
+    desk, who = desk_of(request), caller_of(request).member_id
+    gettext = translations(language_of(request)).gettext
+    rows = []
+    for one in settings_of(request):
+        found = desk.explain(who, one.purpose.name)
+        answer, _ = laws.answer_of(found.choice, found.jurisdiction)
+        rows.append((one, gettext(answer)))
+    return render(request, "settings.html", Settings("Settings", tuple(rows)))
 
 
 @router.get(PATH)
+@router.get(FOR)
 @allow(Role.MEMBER)
 def setting(request: Request) -> Response:
     """Show the question, and what stands."""
@@ -106,6 +105,7 @@ def setting(request: Request) -> Response:
 
 
 @router.post(PATH)
+@router.post(FOR)
 @allow(Role.MEMBER)
 def choose(
     request: Request,
@@ -117,16 +117,22 @@ def choose(
     """Record an answer, and show its receipt."""
     desk, who = desk_of(request), caller_of(request).member_id
     gettext = translations(language_of(request)).gettext
+    asked, _ = setting_asked(request)
+    versions = _versions(desk, asked.purpose)
+    if not versions:
+        # Nobody knows what was answered; an objection needs no words beside it.
+        fault = gettext("This setting has no words yet, so it cannot be answered. Object instead")
+        return _page(request, picked=choice, every=every, fault=fault)
     if choice not in {"on", "off"}:
         return _page(request, every=every, fault=gettext("Choose on or off"))
     if every and choice == "on":
         fault = gettext("Choose off, or do not object to every use")
         return _page(request, picked=choice, every=every, fault=fault)
-    if version and version not in _versions(desk):
+    if version and version not in versions:
         # A receipt says which words were shown; these are not the ones that count by now.
         fault = gettext("The words beside the setting have changed: read them, and save again")
         return _page(request, picked=choice, every=every, fault=fault)
-    purpose = EVERY_PURPOSE if every else DEFAULT_PURPOSE
+    purpose = EVERY_PURPOSE if every else asked.purpose.name
 
     def record() -> int:
         said = Choice(choice)
@@ -140,51 +146,41 @@ def choose(
 
 def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "") -> Response:
     desk, who = desk_of(request), caller_of(request).member_id
-    found = desk.explain(who)
+    asked, _ = setting_asked(request)
+    found = desk.explain(who, asked.purpose.name)
     texts = translations(language_of(request))
     answer, meaning = laws.answer_of(found.choice, found.jurisdiction)
     stored = str(found.choice) if found.choice in {Choice.ON, Choice.OFF} else ""
-    purpose = _purpose(desk)
     page = Setting(
-        title="Data for Generative AI Improvement",
+        title="Setting",
+        setting=asked,
         answer=texts.gettext(answer),
         meaning=" ".join(texts.gettext(one) for one in meaning),
         picked=picked if fault else stored,
         ticked=bool(every),
         objects_to_all=objects_to_all(desk, who),
         uses_messages=laws.CATEGORIES[Category.MESSAGE] in dict(laws.covers_of(found.jurisdiction)),
-        wording=_wording(desk, request),
+        wording=_wording(desk, request, asked.purpose),
         law=laws.law_of(found),
         covers=laws.covers_of(found.jurisdiction),
         off_does=texts.gettext(laws.OFF_DOES[laws.withdrawal_of(found.jurisdiction)]),
-        recipients=purpose.recipients,
-        sharing=purpose.sharing,
+        recipients=asked.purpose.recipients,
+        sharing=asked.purpose.sharing,
         gpc=says_so(request.headers),
         faults=(("choice", fault),) if fault else (),
     )
     return render(request, "setting.html", page, 422 if fault else 200)
 
 
-def _purpose(desk: Desk) -> Purpose:
-    found = desk.workspace.rules().book.purposes.get(DEFAULT_PURPOSE)
-    if found is None:
-        raise InputError("the rulebook has no such setting", hint="publish one")
-    return found
-
-
-def _versions(desk: Desk) -> set[str]:
+def _versions(desk: Desk, purpose: Purpose) -> set[str]:
     """Return the version of the wording that counts now, in each language."""
-    purpose, today = _purpose(desk), Dated(desk.clock().date())
+    today = Dated(desk.clock().date())
     found = (laws.wording_of(purpose, one.language, today) for one in purpose.wordings)
     return {one.version for one in found if one is not None}
 
 
-def _wording(desk: Desk, request: Request) -> Wording:
-    today = Dated(desk.clock().date())
-    found = laws.wording_of(_purpose(desk), language_of(request), today)
-    if found is None:
-        raise InputError("the rulebook has no wording of this setting", hint="publish one")
-    return found
+def _wording(desk: Desk, request: Request, purpose: Purpose) -> Wording | None:
+    return laws.wording_of(purpose, language_of(request), Dated(desk.clock().date()))
 
 
 def objects_to_all(desk: Desk, who: str) -> bool:

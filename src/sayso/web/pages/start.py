@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sayso.web.access import allow_anyone
+from sayso.web.pages.purposes import NamedSetting, settings_of
 from sayso.web.people import PEOPLE, Person
 from sayso.web.rendering import Page, render
 from sayso.web.request import desk_of
@@ -19,9 +20,11 @@ class Start(Page):
     """The first page.
 
     Attributes:
+        setting: The one setting of the platform; None where there are several, or none yet.
         people: Whom a visitor can be; nobody outside of a demonstration.
     """
 
+    setting: NamedSetting | None
     people: tuple[Person, ...] = ()
 
 
@@ -30,4 +33,6 @@ class Start(Page):
 def start(request: Request) -> Response:
     """Show the first page."""
     people = PEOPLE if desk_of(request).is_demonstration else ()
-    return render(request, "start.html", Start("No model learns against your say-so", people))
+    found = settings_of(request)
+    only = found[0] if len(found) == 1 else None
+    return render(request, "start.html", Start("No model learns against your say-so", only, people))
