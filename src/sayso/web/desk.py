@@ -91,6 +91,12 @@ class Desk:
         name = self.settings.content
         return self.workspace.path / name if name else None
 
+    def is_erased(self, member: str) -> bool:
+        """Whether a member was erased, by whatever process; asked of the database each time."""
+        ledger = self.workspace.ledger
+        with ledger.reading() as con:
+            return ledger.keys.is_erased(con, member)
+
     def explain(self, member: str, purpose: str = DEFAULT_PURPOSE) -> Explanation:
         """Return the member's part of the decision, as of now."""
         return self.present.decide(member, purpose=purpose)

@@ -1,7 +1,8 @@
 """What a request carries with it: the desk, the session, who is asking; and whether they may.
 
 Promises: `admit` stands before every route; it finds out who is asking, refuses whom the route
-does not name, and takes no change from a browser without its token.
+does not name, and takes no change from a browser without its token. A member who was erased is
+nobody from the next request on.
 """
 
 import secrets
@@ -50,7 +51,7 @@ async def admit(request: Request) -> None:
         caller = await run_in_threadpool(desk.clients.caller_of, bearer, desk.now_us())
         session = Session()
     else:
-        session = await run_in_threadpool(desk.sessions.find, request, desk.now_us())
+        session = await run_in_threadpool(_session, desk, request)
         caller = session.caller
     request.state.session, request.state.caller = session, caller
     if not caller.may(access):
@@ -61,6 +62,15 @@ async def admit(request: Request) -> None:
         await need_token(request, session)
     if caller.member_id and says_so(request.headers):
         await run_in_threadpool(obey, desk, caller.member_id)
+
+
+def _session(desk: Desk, request: Request) -> Session:
+    """Return the session of a request; it ends where its member was erased meanwhile."""
+    session = desk.sessions.find(request, desk.now_us())
+    if session.caller.member_id and desk.is_erased(session.caller.member_id):
+        desk.sessions.end(session)
+        return Session()
+    return session
 
 
 def _bearer(request: Request) -> str | None:

@@ -3,7 +3,7 @@
 Promises: a session begins with a secret of its own at every sign-in and ends at sign-out or
 after twelve hours, of staff after one; its cookie is for this host, encrypted transport and
 this site's own requests; a form or request that changes anything is taken only with the
-session's token.
+session's token. Who was erased is for `request` to ask.
 """
 
 import hmac

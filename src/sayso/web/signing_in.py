@@ -2,12 +2,14 @@
 
 Promises: what a sign-in under way needs (state, nonce, the verifier of the code) is kept
 sealed for ten minutes, and used once; nobody is sent to a page that is not ours afterwards; a
-session begins with a new secret. The provider's tokens are not kept.
+session begins with a new secret, and never for a member who was erased. The provider's tokens
+are not kept.
 
 Source: OpenID Connect Core 1.0, section 3.1; RFC 7636.
 """
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from authlib.common.errors import AuthlibBaseError
@@ -20,12 +22,13 @@ from starlette.responses import RedirectResponse, Response
 
 from sayso.errors import InputError, RefusedError, UnavailableError
 from sayso.settings import WebSettings
-from sayso.web.access import Caller, Role, allow_anyone, read_roles
+from sayso.web.access import NOBODY, Caller, Role, allow_anyone, read_roles
 from sayso.web.desk import Desk
 from sayso.web.local import local_path
+from sayso.web.rendering import Page, render
 from sayso.web.request import desk_of, session_of
 from sayso.web.sealed import new_secret
-from sayso.web.sessions import set_cookie, unset_cookie
+from sayso.web.sessions import Session, set_cookie, unset_cookie
 from sayso.workspace import member_id
 
 LOG = logging.getLogger("sayso.web")
@@ -124,10 +127,25 @@ async def signed_in(request: Request) -> Response:
         raise RefusedError("the sign-in did not succeed", hint="sign in again") from None
     caller = caller_of(token.get("userinfo") or {}, desk.settings)
     await run_in_threadpool(lambda: desk.sessions.end(session_of(request)))
+    is_erased = await run_in_threadpool(desk.is_erased, caller.member_id)
+    if caller.member_id and is_erased:
+        # Who works here goes on to; of the member there is nothing to sign in to.
+        caller = replace(caller, member_id="", roles=caller.roles - {Role.MEMBER})
+        if not caller.roles:
+            return _say_erased(request)
     session = await run_in_threadpool(lambda: desk.sessions.begin(caller, now_us))
     answer = RedirectResponse(local_path(str(begun["to"])), 303)
     answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     set_cookie(answer, session)
+    return answer
+
+
+def _say_erased(request: Request) -> Response:
+    """Answer whoever was erased; whoever was signed in at this browser before is not any more."""
+    request.state.session, request.state.caller = Session(), NOBODY
+    answer = render(request, "erased.html", Page("What was held of you here was erased"), 403)
+    answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    unset_cookie(answer)
     return answer
 
 
