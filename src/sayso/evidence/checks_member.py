@@ -282,7 +282,8 @@ def _check_opened(
             raise IntegrityError(f"'{name}' is not the record that was admitted", name=name)
 
 
-def _any_text(value: object, where: str) -> None:
+def any_text(value: object, where: str) -> None:
+    """Refuse what is no text; an empty one is."""
     if not isinstance(value, str):
         raise InputError(f"{where[:200]!r} is malformed", hint="expected text")
 
@@ -305,9 +306,9 @@ _CHOICE = fields(
                 "choice": word("on", "off", "deferred"),
                 "effective_us": _integer,
                 "recorded_us": number,
-                "country": either(_any_text),
-                "channel": either(_any_text),
-                "setting_version": either(_any_text),
+                "country": either(any_text),
+                "channel": either(any_text),
+                "setting_version": either(any_text),
                 "claimed_us": either(_integer),
             }
         ),
@@ -317,11 +318,11 @@ _STANDING = fields(
     {
         "proof": MEMBERSHIP,
         "standing": either(
-            fields({"key": sha256, "country": either(_any_text), "reasons": list_of(line)})
+            fields({"key": sha256, "country": either(any_text), "reasons": list_of(line)})
         ),
     }
 )
-_COLUMNS = {name: either(_integer if name in _INTEGERS else _any_text) for name in RECORD_FIELDS}
+_COLUMNS = {name: either(_integer if name in _INTEGERS else any_text) for name in RECORD_FIELDS}
 _RECORD = fields(
     {
         "tag": sha256,
@@ -330,7 +331,7 @@ _RECORD = fields(
             fields(
                 {
                     "key": sha256,
-                    "record_id": _any_text,
+                    "record_id": any_text,
                     "columns": either(fields(_COLUMNS)),
                 }
             )

@@ -36,6 +36,7 @@ ENTRIES = re.compile(rf"entries/{_INDEX}\.json", re.ASCII)
 PROOFS = re.compile(rf"proofs/{_INDEX}\.tlog-proof", re.ASCII)
 RECEIPTS = re.compile(rf"receipts/{_INDEX}\.json", re.ASCII)
 CHOICES = re.compile(rf"member/choices/{_INDEX}\.json", re.ASCII)
+KEPT = re.compile(rf"member/kept/{_INDEX}\.json", re.ASCII)
 RECORDS = re.compile(r"member/records/(?P<tag>[0-9a-f]{64})\.json", re.ASCII)
 # What a pack shows of a snapshot that has an entry here, and no folder.
 SNAPSHOTS = re.compile(
@@ -54,8 +55,8 @@ TOLD = re.compile(
 )
 _IN_PACKS = (
     HANDOVERS,
-    ERASURES, LEAVES, TILES, ENTRIES, PROOFS, RECEIPTS, CHOICES, RECORDS, SNAPSHOTS, RUNS,
-    RELEASES, TOLD,
+    ERASURES, LEAVES, TILES, ENTRIES, PROOFS, RECEIPTS, CHOICES, KEPT, RECORDS, SNAPSHOTS,
+    RUNS, RELEASES, TOLD,
 )  # fmt: skip
 _ALONE_IN_PACKS = REQUIRED | OPTIONAL | {CHECKPOINT, MEMBER_STANDING, BOM}
 

@@ -1,11 +1,13 @@
 """The pack of a member: what is theirs, and nobody else's data.
 
-Promises: holds one member's choices, receipts and records, and of everybody else nothing but
-keyed digests: the leaves beside theirs in a tree. It has no manifest, whose small counts could
+Promises: holds one member's choices, receipts and records, the reasons of their objections and
+what the assistant keeps for them, and of everybody else nothing but keyed digests: the leaves
+beside theirs in a tree. It has no manifest, whose small counts could
 tell of others; roots stand in signed statements and public entries instead. Each proof was
 verified when it was made.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +28,7 @@ from sayso.evidence.own import own_records
 from sayso.evidence.packs import HELD, REPORT, Packed, Source, finish, need_room
 from sayso.evidence.report import Check, Picture, render
 from sayso.evidence.report_member import (
+    KeptShown,
     MemberFacts,
     RecordShown,
     SaidFacts,
@@ -34,6 +37,8 @@ from sayso.evidence.report_member import (
     report_member,
 )
 from sayso.evidence.report_parts import instant_of, only, picture, plural
+from sayso.ledger.kept import EXCHANGE, REASON, kept_of
+from sayso.ledger.store import Ledger
 from sayso.log import EMPTY_ROOT
 from sayso.model import Rulebook, mask_of, reasons_of
 from sayso.publishing import published
@@ -97,6 +102,7 @@ def pack_member(
     files = logged.trusted()
     said = choices_of(ledger, member, logged.size)
     called = [_choice(source, logged, key, member, one, files) for one in said]
+    kept = _kept(ledger, member, files)
     known = Folders(ledger, source.trust, folders)
     wanted = known.among(folders)
     shown = []
@@ -112,6 +118,7 @@ def pack_member(
     facts = MemberFacts(
         member=member,
         said=tuple(called),
+        kept=kept,
         snapshots=tuple(shown),
         book=book,
         policy=source.trust.policy,
@@ -141,6 +148,19 @@ def _choice(
         said.index, said.purpose, str(said.choice), receipt.called,
         instant_of(said.effective_us), instant_of(said.recorded_us),
     )  # fmt: skip
+
+
+def _kept(ledger: Ledger, member: str, files: Files) -> tuple[KeptShown, ...]:
+    """Add what is kept for the member to the files, by time; return what is shown of it."""
+    found = [(one, kind) for kind in (EXCHANGE, REASON) for one in kept_of(ledger, member, kind)]
+    found.sort(key=lambda pair: (pair[0].kept_us, pair[0].kept_id))
+    shown = []
+    for number, (one, kind) in enumerate(found, 1):
+        value = json.loads(one.raw)
+        told = {"kind": kind, "kept_id": one.kept_id, "kept_us": one.kept_us, "value": value}
+        files[f"member/kept/{number}.json"] = canonical_json(told)
+        shown.append(KeptShown(kind, instant_of(one.kept_us), value))
+    return tuple(shown)
 
 
 def _picture(book: Rulebook, shown: Sequence[SnapshotShown], made_at: datetime) -> Picture | None:

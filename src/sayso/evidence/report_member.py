@@ -5,8 +5,9 @@ that member alone: their words stand in it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sayso.evidence import limits
 from sayso.evidence.report import Check, Claim, Fact, Passage, Picture, Report, Table
@@ -21,6 +22,11 @@ READER = (
 )
 # A page shows this much of a text; the file of the record has all of it.
 SHOWN_CHARACTERS = 400
+KEPT_FOLDER = "member/kept/"
+KEPT = (
+    "Kept until you delete it, which you can. No entry of the ledger commits to it: that this is "
+    "all, and word for word, is the platform's word."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,20 @@ class SaidFacts:
     called: str
     effective_at: datetime
     recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptShown:
+    """One thing that the platform keeps for the member.
+
+    Attributes:
+        kind: `reason` of an objection, or `exchange` with the assistant.
+        value: As its file in the pack has it.
+    """
+
+    kind: str
+    kept_at: datetime
+    value: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +108,7 @@ class MemberFacts:
 
     member: str
     said: tuple[SaidFacts, ...]
+    kept: tuple[KeptShown, ...]
     snapshots: tuple[SnapshotShown, ...]
     book: Rulebook
     policy: Policy
@@ -138,7 +159,11 @@ def report_member(facts: MemberFacts) -> Report:
         claims=_claims(facts),
         checks=facts.checks,
         numbers_title="What is yours",
-        tables=(_said(facts), *(table for one in facts.snapshots for table in _tables(one))),
+        tables=(
+            _said(facts),
+            *_kept(facts),
+            *(table for one in facts.snapshots for table in _tables(one)),
+        ),
         passages=tuple(
             Passage(f"The decision about you as of {instant(one.at)}", one.explanation)
             for one in facts.snapshots
@@ -183,7 +208,7 @@ def _said(facts: MemberFacts) -> Table:
         tuple(
             (
                 instant(one.recorded_at), one.choice, one.called,
-                "every purpose" if one.purpose == "*" else purpose_title(facts.book, one.purpose),
+                _purpose(facts.book, one.purpose),
                 instant(one.effective_at), str(one.entry),
             )
             for one in facts.said
@@ -194,6 +219,51 @@ def _said(facts: MemberFacts) -> Table:
             "“on” under a claimed legitimate interest is no consent."
         ),
     )  # fmt: skip
+
+
+def _kept(facts: MemberFacts) -> tuple[Table, ...]:
+    """Return the tables of what is kept; none where nothing is."""
+    reasons = [one for one in facts.kept if one.kind == "reason"]
+    exchanges = [one for one in facts.kept if one.kind == "exchange"]
+    found = []
+    if reasons:
+        found.append(
+            Table(
+                "Reasons that you gave for objecting",
+                ("Given", "Against", "Entry", "Your words"),
+                tuple(
+                    (
+                        instant(one.kept_at), _purpose(facts.book, one.value["purpose"]),
+                        str(one.value["entry"]), _clipped(one.value["reason"], KEPT_FOLDER),
+                    )
+                    for one in reasons
+                ),
+                empty="",
+                note=KEPT,
+            )
+        )  # fmt: skip
+    if exchanges:
+        found.append(
+            Table(
+                "What the assistant keeps for you",
+                ("When", "Kind", "You asked", "It wrote"),
+                tuple(
+                    (
+                        instant(one.kept_at), str(one.value["kind"]),
+                        _clipped(one.value["asked"], KEPT_FOLDER),
+                        _clipped("\n\n".join(one.value["written"]), KEPT_FOLDER),
+                    )
+                    for one in exchanges
+                ),
+                empty="",
+                note=KEPT,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _purpose(book: Rulebook, purpose: str) -> str:
+    return "every purpose" if purpose == "*" else purpose_title(book, purpose)
 
 
 def _tables(one: SnapshotShown) -> tuple[Table, Table]:
@@ -241,10 +311,10 @@ def _day(at: datetime | None) -> str:
     return instant(at) if at else "not known"
 
 
-def _clipped(text: str) -> str:
+def _clipped(text: str, where: str = "the record's file") -> str:
     if len(text) <= SHOWN_CHARACTERS:
         return text
-    return f"{text[:SHOWN_CHARACTERS].rstrip()} … (all of it stands in the record's file)"
+    return f"{text[:SHOWN_CHARACTERS].rstrip()} … (all of it stands in {where})"
 
 
 def member_json(facts: MemberFacts) -> Mapping[str, object]:
@@ -258,6 +328,10 @@ def member_json(facts: MemberFacts) -> Mapping[str, object]:
                 "recorded_at": instant(one.recorded_at),
             }
             for one in facts.said
+        ],
+        "kept": [
+            {"kind": one.kind, "kept_at": instant(one.kept_at), "value": dict(one.value)}
+            for one in facts.kept
         ],
         "snapshots": [
             {

@@ -30,6 +30,7 @@ from sayso.evidence.checks import (
 )
 from sayso.evidence.checks_handover import check_handovers
 from sayso.evidence.checks_history import check_dates, check_history, check_known, check_tiles
+from sayso.evidence.checks_kept import check_kept
 from sayso.evidence.checks_log import (
     check_consistency,
     check_entries,
@@ -71,6 +72,7 @@ from sayso.evidence.layout import (
     ERASURES,
     EVIDENCE,
     HANDOVERS,
+    KEPT,
     KEY,
     LEAVES,
     MANIFEST,
@@ -239,6 +241,11 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
             "tables, pictures): signed as they stand, their numbers not computed again here."
         )
 
+    def kept(case: Case) -> str:
+        if pack.kind != "member":
+            raise IntegrityError("what is kept for a member is in a pack of another kind")
+        return check_kept(case)
+
     def leaves(case: Case) -> str:
         listed = {f"leaves/{bucket}.bin" for bucket in case.need_manifest["buckets"]}
         if pack.kind == "snapshot" and (gone := sorted(listed - names)):
@@ -264,6 +271,7 @@ def _pack_steps(case: Case, pack: Pack) -> list[Step]:
         *some(matching(names, ENTRIES), ("entries", check_entries)),
         *some(matching(names, CHOICES), ("choices", check_choices)),
         *some(matching(names, RECEIPTS), ("receipts", check_receipts)),
+        *some(matching(names, KEPT), ("kept", kept)),
         *some(_has_entries(case), ("proofs", check_proofs)),
         *some(matching(names, SNAPSHOTS), ("snapshots", check_snapshots)),
         *some(

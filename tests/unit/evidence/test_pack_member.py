@@ -6,13 +6,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from sayso.canonical import canonical_json
 from sayso.errors import InputError
 from sayso.evidence.case import Given
 from sayso.evidence.container import read_pack
 from sayso.evidence.pack_member import pack_member
 from sayso.evidence.verify import verify_path
+from sayso.ledger.kept import EXCHANGE, REASON, delete_kept, keep
 from tests.town import AT, choice_row, member_row, record_row, write_jsonl
 from tests.unit.evidence.packing import (
+    OTHER,
     WHO,
     make,
     source_of,
@@ -123,3 +126,63 @@ def test_words_are_shortened_on_the_page_and_whole_in_the_file(tmp_path: Path) -
     assert record["record"]["columns"]["text"] == long
     refused_ = json.loads(files["report.json"])["snapshots"][-1]["records"]
     assert [one["proved"] for one in refused_ if not one["admitted"]] == [False]
+
+
+# ---- what is kept for them --------------------------------------------------------------
+
+
+def test_a_pack_holds_what_is_kept_for_the_member_and_for_nobody_else(
+    town: Town, tmp_path: Path
+) -> None:
+    make("member", town, tmp_path / "a.zip")
+
+    files = dict(read_pack(tmp_path / "a.zip").files)
+    kept = [json.loads(files[f"member/kept/{number}.json"]) for number in (1, 2)]
+    assert [one["kind"] for one in kept] == ["exchange", "reason"]
+    assert kept[0]["value"]["asked"] == f"what {WHO} asked"
+    assert kept[1]["value"]["reason"] == f"the reason of {WHO}"
+    assert f"member/choices/{kept[1]['value']['entry']}.json" in files
+    page = files["report.html"].decode()
+    for words in (f"the reason of {WHO}", f"what {WHO} asked", f"written for {WHO}"):
+        assert words in page
+    assert not any(OTHER.encode() in data for data in files.values())
+    told = json.loads(files["report.json"])
+    assert [one["kind"] for one in told["kept"]] == ["exchange", "reason"]
+
+
+def test_what_is_kept_is_verified_and_said_to_be_the_platforms_word(
+    town: Town, tmp_path: Path
+) -> None:
+    make("member", town, tmp_path / "a.zip")
+
+    report = verify_path(tmp_path / "a.zip", Given())
+
+    assert report.is_sound
+    (words,) = [one.words for one in report.checks if one.name == "kept"]
+    assert "1 reason for objecting and 1 use of the assistant" in words
+    assert "is the word of whoever signed the pack" in words
+
+
+def test_what_was_deleted_is_in_no_pack(town: Town, tmp_path: Path) -> None:
+    for kind in (REASON, EXCHANGE):
+        delete_kept(town.workspace.ledger, WHO, None, 9, kind)
+
+    make("member", town, tmp_path / "a.zip")
+
+    files = dict(read_pack(tmp_path / "a.zip").files)
+    assert not [name for name in files if name.startswith("member/kept/")]
+    assert "Reasons that you gave" not in files["report.html"].decode()
+    assert verify_path(tmp_path / "a.zip", Given()).is_sound
+
+
+def test_a_long_reason_is_whole_in_its_file(town: Town, tmp_path: Path) -> None:
+    words = "because " * 300
+    raw = canonical_json({"entry": 10**6, "purpose": "*", "reason": words})
+    keep(town.workspace.ledger, WHO, "long", raw, 8, REASON)
+
+    make("member", town, tmp_path / "a.zip")
+
+    files = dict(read_pack(tmp_path / "a.zip").files)
+    assert json.loads(files["member/kept/3.json"])["value"]["reason"] == words
+    assert "all of it stands in member/kept/" in files["report.html"].decode()
+    assert verify_path(tmp_path / "a.zip", Given()).is_sound, "its objection is not in the log yet"

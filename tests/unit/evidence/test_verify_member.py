@@ -286,3 +286,52 @@ def test_a_pack_with_absence_shown_by_no_tree_of_ours() -> None:
     files = changed(ABSENT, lambda value: value.update(proofs=proofs))
     assert "no neighbour" in failed(verified(files))[1]
     assert record_of("ann", 0)["record_id"] == "ann-0"
+
+
+# ---- what is kept for the member --------------------------------------------------------
+
+FIRST, SECOND = "member/kept/1.json", "member/kept/2.json"
+REASON = {"entry": 1, "purpose": "content-generation-training", "reason": "because"}
+EXCHANGE = {
+    "format": "sayso/exchange/v1", "kind": "post", "asked": "a week", "made_from": [],
+    "written": ["Calm."], "model": "release 1a2b", "recipient": "",
+}  # fmt: skip
+
+
+def kept(kind: str, value: object, **more: object) -> bytes:
+    return canonical_json({"kind": kind, "kept_id": "c0ffee", "kept_us": 7, "value": value} | more)
+
+
+def test_what_is_kept_is_told() -> None:
+    said = {**REASON, "entry": 2}  # of an objection that is not shown
+    files = {**TOWN.member_pack(), FIRST: kept("reason", said), SECOND: kept("exchange", EXCHANGE)}
+
+    report = verified(files)
+
+    assert report.is_sound
+    assert "1 reason for objecting and 1 use of the assistant" in words(report, "kept")
+
+
+@pytest.mark.parametrize(("name", "data", "says"), [
+    (FIRST, kept("reason", REASON), "no such objection"),  # entry 1 says on
+    (SECOND, kept("exchange", EXCHANGE), "one before it is not"),
+    (FIRST, kept("diary", REASON), "malformed"),
+    (FIRST, kept("reason", EXCHANGE), "member/kept/1.json.value"),
+    (FIRST, kept("exchange", REASON), "member/kept/1.json.value"),
+    (FIRST, kept("reason", {**REASON, "more": 1}), "more"),
+    (FIRST, kept("reason", None), "member/kept/1.json.value"),
+    (FIRST, kept("exchange", {**EXCHANGE, "written": "Calm."}), "written"),
+    (FIRST, kept("reason", REASON) + b"\n", "canonical"),
+])  # fmt: skip
+def test_what_is_kept_otherwise_is_refused(name: str, data: bytes, says: str) -> None:
+    check, found = failed(verified({**TOWN.member_pack(), name: data}))
+
+    assert (check, says in found) == ("kept", True), found
+
+
+def test_what_is_kept_for_a_member_is_in_no_other_pack() -> None:
+    files = {**TOWN.snapshot_pack(), FIRST: kept("exchange", EXCHANGE)}
+
+    check, found = failed(verify_pack_bytes(packed(files, "snapshot"), GIVEN))
+
+    assert (check, "a pack of another kind" in found) == ("kept", True), found
