@@ -187,3 +187,21 @@ def test_what_the_service_says_names_nobody(service: Service) -> None:
 
     for secret in ("wing", "zq-words", browser.cookies["__Host-sayso"], browser.token(), PURPOSE):
         assert secret not in said
+
+
+def test_whoever_is_erased_elsewhere_is_nobody_in_every_worker(service: Service) -> None:
+    """The last of all here: Jonas is gone after it."""
+    browser = service.visitor()
+    assert browser.sign_in("Jonas").status_code == 303
+    assert "Your setting now" in browser.page(SETTING)
+
+    done = sayso("erase", "jonas", "--workspace", service.folder)
+
+    assert done.code in {0, 4}, done.err  # 4: a worker reads the database; all else is done
+    for _ in range(TIMES):
+        answer = browser.ask("GET", SETTING)
+        assert answer.status_code == 303, (done, answer.status_code, answer.text[-1500:])
+        assert answer.headers["location"] == f"/sign-in?to={SETTING}"
+    again = browser.sign_in("Jonas")
+    assert again.status_code == 403
+    assert "What was held of you here was erased" in again.text
