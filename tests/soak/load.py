@@ -1,90 +1,20 @@
-"""Mixed load on a service whose workers and whose database are killed, and what must be true.
+"""Mixed load on a service, and what must be true of its answers."""
 
-A PostgreSQL of its own is made for it, and ends with it.
-"""
-
-import os
 import random
-import shutil
-import signal
-import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
-from tests.e2e.services import free_port
-
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 PURPOSE = "content-generation-training"
 RECORD = {
     "record_id": "r1", "category": "post", "visibility": "public", "authorship": "own",
     "context": "feed", "mentions": [], "written_at": "2025-06-01T00:00:00Z",
 }  # fmt: skip
-
-
-@dataclass
-class Server:
-    """A PostgreSQL of this test's own.
-
-    Attributes:
-        url: Of its one database.
-        restarts: How often it was killed and started again.
-    """
-
-    folder: Path
-    port: int
-    owner: str | None
-    url: str
-    restarts: int = 0
-
-    def control(self, *arguments: str) -> None:
-        """Run `pg_ctl`."""
-        subprocess.run(
-            [BINARIES[-1].with_name("pg_ctl"), "-D", self.folder, "-w", "-s", *arguments],
-            check=True, user=self.owner, stdout=subprocess.DEVNULL, timeout=120,
-        )  # fmt: skip
-
-    def crash(self) -> None:
-        """Kill it as a power cut would, and start it again."""
-        self.control("restart", "-m", "immediate", "-l", str(self.folder / "said"))
-        self.restarts += 1
-
-
-@contextmanager
-def own_postgres(folder: Path) -> Iterator[Server]:
-    """Run a PostgreSQL until the block ends."""
-    # It does not run as root.
-    owner = "postgres" if os.geteuid() == 0 else None
-    place = Path("/tmp") / f"sayso-pg-{uuid.uuid4().hex[:8]}" if owner else folder / "pg"
-    port = free_port()
-    place.mkdir(mode=0o700)
-    if owner:
-        shutil.chown(place, owner, owner)
-    subprocess.run(
-        [BINARIES[-1], "-D", place, "-A", "trust", "-U", "sayso", "-E", "UTF8"],
-        check=True, user=owner, stdout=subprocess.DEVNULL, timeout=120,
-    )  # fmt: skip
-    with (place / "postgresql.conf").open("a") as settings:
-        settings.write(
-            f"port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{place}'\n"
-            "fsync = on\nmax_connections = 100\n"
-        )
-    made = Server(place, port, owner, f"postgresql://sayso@127.0.0.1:{port}/postgres")
-    made.control("start", "-l", str(place / "said"))
-    try:
-        yield made
-    finally:
-        made.control("stop", "-m", "immediate")
-        shutil.rmtree(place)
 
 
 @dataclass
@@ -199,16 +129,3 @@ class Load:
     def _wrong(self, what: str, answer: httpx.Response) -> None:
         with self.told.lock:
             self.told.wrong.append(f"{what}: {answer.status_code} {answer.text[:300]}")
-
-
-def kill_a_worker(parent: int, dice: random.Random) -> bool:
-    """Kill one of the processes that answer; return whether there was one."""
-    workers = []
-    for one in psutil.Process(parent).children():
-        with suppress(psutil.Error):  # it was killed before and is not cleared away yet
-            if any("spawn_main" in part for part in one.cmdline()):
-                workers.append(one)
-    if not workers:
-        return False
-    dice.choice(workers).send_signal(signal.SIGKILL)
-    return True

@@ -1,6 +1,7 @@
 """Serving: the processes that answer.
 
-Promises: each worker opens its own desk; a client that sends its request too slowly is hung up
+Promises: each worker opens its own desk; a worker that comes back while the database is away
+waits for it, and the others go on; a client that sends its request too slowly is hung up
 on, and so is one that opens a connection and says nothing; what is logged is routes and
 statuses, not addresses, queries or ids.
 
@@ -13,6 +14,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,17 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sayso.errors import UnavailableError
 from sayso.settings import load_settings
 from sayso.web.app import make_app
-from sayso.web.desk import open_desk
+from sayso.web.desk import Desk, open_desk
 from sayso.web.telemetry import SHARED
 
 # For a request line and its headers, however small their pieces.
 HEAD_SECONDS = 10.0
+# Before a worker looks again whether the database is back.
+WAIT_SECONDS = 1.0
+LOG = logging.getLogger("sayso.web")
 WORKSPACE, DEMONSTRATION = "SAYSO_WEB_WORKSPACE", "SAYSO_WEB_DEMONSTRATION"
 
 
@@ -77,8 +83,21 @@ def worker_app() -> FastAPI:
     path = Path(os.environ[WORKSPACE])
     is_demonstration = os.environ.get(DEMONSTRATION) == "1"
     web = load_settings(path).web
+
+    def opened() -> Desk:
+        try:
+            return open_desk(path, is_demonstration=is_demonstration)
+        except UnavailableError:
+            if SHARED not in os.environ:  # nobody would begin this process again
+                raise
+            LOG.warning("a worker waits for the ledger's database")
+            time.sleep(WAIT_SECONDS)
+            # A failure to start would have the parent end every worker, those that serve among
+            # them; of a process that died it makes another one.
+            os._exit(1)
+
     return make_app(
-        lambda: open_desk(path, is_demonstration=is_demonstration),
+        opened,
         hosts=(web.host,),
         is_encrypted=web.address.startswith("https://"),
     )
@@ -106,7 +125,12 @@ def serve(
         port: Where to listen.
         workers: Processes.
         is_demonstration: Whether the people on the first page are offered.
+
+    Raises:
+        InputError: There is no workspace, or `sayso.toml` cannot be read.
+        UnavailableError: Its database did not answer.
     """
+    open_desk(path).close()  # whoever begins the service is told what is wrong, before it begins
     os.environ[WORKSPACE] = str(path.resolve())
     os.environ[DEMONSTRATION] = "1" if is_demonstration else "0"
     with ExitStack() as stack:
