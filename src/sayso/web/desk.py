@@ -29,6 +29,7 @@ from sayso.web.clients import Clients
 from sayso.web.sealed import Sealed, make_tables
 from sayso.web.sessions import Sessions
 from sayso.web.telemetry import DELIVERED
+from sayso.web.turns import Turns
 from sayso.web.webhooks import Deliverer
 from sayso.workspace import Clock, Workspace
 
@@ -57,6 +58,7 @@ class Desk:
         sessions: Who is signed in.
         sign_ins: Sign-ins under way.
         answers: What was answered under an idempotency key.
+        turns: What one request at a time may do, in whichever worker it is.
         clients: Service clients.
         writer: Who writes for members.
         is_demonstration: Whether the members are generated, and offered on the first page.
@@ -68,6 +70,7 @@ class Desk:
     sessions: Sessions
     sign_ins: Sealed
     answers: Sealed
+    turns: Turns
     clients: Clients
     writer: Writer
     is_demonstration: bool = False
@@ -171,16 +174,18 @@ class Desk:
                     LOG.warning("'%s' was not waited for any longer", thread.name)
         self.writer.close()
         self.present.close()
+        self.turns.close()
         self.workspace.close()
 
     def _tell(self) -> None:
         """Deliver webhooks: what others appended is found in the ledger as well."""
         deliverer = Deliverer(
-            self.workspace.ledger, self.settings.webhook_hosts_allowed, ended=self._ended
-        )
+            self.workspace.ledger, self.settings.webhook_hosts_allowed, self.turns,
+            ended=self._ended,
+        )  # fmt: skip
         while not self._ended.wait(TELL_SECONDS):
             try:
-                while (told := deliverer.deliver(self.now_us())) and not self._ended.is_set():
+                while (told := deliverer.deliver(self.now_us)) and not self._ended.is_set():
                     DELIVERED.inc(told)
             except Exception as error:  # noqa: BLE001  the thread goes on, whatever it was
                 LOG.warning("webhooks wait: %s", type(error).__name__)
@@ -226,7 +231,7 @@ def desk_over(
     release = workspace.path / settings.release if settings.release else None
     return Desk(
         workspace, Present(workspace), settings, Sessions(Sealed(ledger, "session")),
-        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Clients(ledger),
+        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Turns(ledger), Clients(ledger),
         Writer(workspace, release), is_demonstration,
     )  # fmt: skip
 
