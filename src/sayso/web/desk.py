@@ -26,6 +26,7 @@ from sayso.present import Decided, Present
 from sayso.settings import WebSettings, load_settings
 from sayso.web.assisting import Writer
 from sayso.web.clients import Clients
+from sayso.web.limits import Limits
 from sayso.web.sealed import Sealed, make_tables
 from sayso.web.sessions import Sessions
 from sayso.web.telemetry import DELIVERED
@@ -59,6 +60,7 @@ class Desk:
         sign_ins: Sign-ins under way.
         answers: What was answered under an idempotency key.
         turns: What one request at a time may do, in whichever worker it is.
+        limits: How often one caller may ask for what is dear.
         clients: Service clients.
         writer: Who writes for members.
         is_demonstration: Whether the members are generated, and offered on the first page.
@@ -71,6 +73,7 @@ class Desk:
     sign_ins: Sealed
     answers: Sealed
     turns: Turns
+    limits: Limits
     clients: Clients
     writer: Writer
     is_demonstration: bool = False
@@ -231,8 +234,8 @@ def desk_over(
     release = workspace.path / settings.release if settings.release else None
     return Desk(
         workspace, Present(workspace), settings, Sessions(Sealed(ledger, "session")),
-        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Turns(ledger), Clients(ledger),
-        Writer(workspace, release), is_demonstration,
+        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Turns(ledger),
+        Limits(ledger, settings), Clients(ledger), Writer(workspace, release), is_demonstration,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from sayso.errors import RefusedError
 from sayso.web.access import Caller, access_of
 from sayso.web.desk import Desk
+from sayso.web.limits import work_of
 from sayso.web.privacy_control import obey, says_so
 from sayso.web.problems import NotSignedInError
 from sayso.web.sessions import SAFE, Session, need_token
@@ -42,6 +43,7 @@ async def admit(request: Request) -> None:
     Raises:
         NotSignedInError: Nobody is asking, and the route is not for anybody.
         RefusedError: The route is not for them, or a change carries no token.
+        TooManyError: The route is dear, and they used it too often.
     """
     desk, access = desk_of(request), access_of(request.scope.get("endpoint"))
     request.state.request_id = secrets.token_hex(8)
@@ -62,6 +64,9 @@ async def admit(request: Request) -> None:
         await need_token(request, session)
     if caller.member_id and says_so(request.headers):
         await run_in_threadpool(obey, desk, caller.member_id)
+    if (work := work_of(request.scope.get("endpoint"))) is not None:
+        # Last: a signal that says off is obeyed before anything is counted.
+        await run_in_threadpool(desk.limits.take, caller, work, desk.now_us())
 
 
 def _session(desk: Desk, request: Request) -> Session:

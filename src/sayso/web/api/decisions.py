@@ -43,6 +43,7 @@ from sayso.web.api.bodies import (
     read_bytes,
     takes,
 )
+from sayso.web.limits import Work, dear
 from sayso.web.problems import NotFoundError
 from sayso.web.request import caller_of, desk_of
 from sayso.workspace import member_id
@@ -179,6 +180,7 @@ def decide(request: Request, asked: Annotated[Question, Depends(json_of(Question
     openapi_extra=takes(Wanted),
 )
 @allow(Role.MEMBER, *READERS, scopes={Scope.DECISIONS_READ})
+@dear(Work.SCAN)
 def explain(request: Request, asked: Annotated[Wanted, Depends(json_of(Wanted))]) -> Response:
     """Explain a decision about a member, or about a record in the platform's content."""
     desk, caller, who = desk_of(request), caller_of(request), member_id(asked.member)
@@ -210,6 +212,7 @@ _ARROW_BODY = {"schema": {"type": "string", "format": "binary"}}
     },
 )  # fmt: skip
 @allow(Role.ENGINEER, Role.ADMIN, scopes={Scope.DECISIONS_READ})
+@dear(Work.BATCH)
 async def decide_many(
     request: Request,
     purpose: Annotated[PurposeName, Query()] = DEFAULT_PURPOSE,

@@ -26,6 +26,7 @@ from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, gives, told
 from sayso.web.api.paging import Cursor, Limit, page_of
 from sayso.web.desk import Desk
+from sayso.web.limits import Work, dear
 from sayso.web.problems import NotFoundError
 from sayso.web.request import desk_of
 
@@ -149,6 +150,7 @@ def statement(request: Request, digest: Digest) -> Response:
     responses={200: gives("application/zip", "The pack"), **answers(404, 409)},
 )
 @allow(*STAFF, scopes={Scope.EVIDENCE_READ})
+@dear(Work.PACK)
 def pack(request: Request, digest: Digest) -> Response:
     """Make the pack of a snapshot, to be verified offline with `sayso verify`."""
     desk = desk_of(request)
