@@ -1,14 +1,17 @@
 """Workers that are killed amid a request: what they leave, and how soon it is nobody's."""
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from sayso.ledger.spool import spooling
 from sayso.opening import open_workspace
 from sayso.receipting import choices_of
 from sayso.web.desk import system_clock
@@ -115,6 +118,72 @@ def test_a_key_is_free_again_as_soon_as_its_worker_is_gone(
     assert again.headers["idempotency-replayed"] == "true"
     assert again.json() == done.json()
     assert [one for one in said(service) if one not in before] == [done.json()["index"]]
+
+
+def test_nothing_of_a_body_is_left_once_its_worker_is_gone(
+    service: Service, credentials: tuple[str, str]
+) -> None:
+    """Neither where others put what is temporary; the workers that come next sweep it."""
+    job, secret, ended = Job(service, credentials), b"zq-left-behind", threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield b'{"member_id": "' + secret + b'"}\n' + b" " * 100_000
+        ended.wait(SECONDS)
+
+    def send() -> None:
+        headers = {
+            "authorization": f"Bearer {job.token}", "content-type": "application/x-ndjson"
+        }  # fmt: skip
+        with suppress(httpx.HTTPError):
+            httpx.put(
+                f"{service.address}/api/v1/members", content=pieces(), headers=headers, timeout=60
+            )
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        until = time.monotonic() + SECONDS
+        while not holding(service.folder, secret) and time.monotonic() < until:
+            time.sleep(0.02)
+        amid = holding(service.folder, secret)
+        kill_workers(service)
+        wait_until_answered(service)
+    finally:
+        ended.set()
+        sending.join(SECONDS)
+
+    assert [path.parent.parent.name for path in amid] == ["spool"]
+    assert holding(service.folder, secret) == []
+    assert list((service.folder / "spool").iterdir()) == []
+    assert list(Path(tempfile.gettempdir()).glob("sayso-body-*")) == []
+
+
+def test_an_erasure_sweeps_what_the_dead_left_and_waits_for_the_living(service: Service) -> None:
+    left = service.folder / "spool" / "00"
+    left.mkdir(parents=True)
+    (left / "body.csv").write_text("zq-left-behind")
+
+    with spooling(service.folder) as place:
+        (place / "body.csv").write_text("zq-at-it")
+        amid = sayso("erase", "wing", "--workspace", service.folder, "--json")
+        stands = (place / "body.csv").read_text()
+    after = sayso("erase", "--reapply", "--workspace", service.folder, "--json")
+
+    assert amid.code == 0, amid.err
+    assert stands == "zq-at-it"
+    assert not left.exists()
+    assert "spool/" in amid.value["waiting"]
+    assert after.value["waiting"] == []
+
+
+def holding(folder: Path, secret: bytes) -> list[Path]:
+    """Return the files below a folder in which something stands."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it went meanwhile
+            if path.is_file() and secret in path.read_bytes():
+                found.append(path)
+    return found
 
 
 def _until(ask: Any, status: int) -> httpx.Response:

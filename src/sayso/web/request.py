@@ -6,11 +6,14 @@ nobody from the next request on.
 """
 
 import secrets
+from collections.abc import Iterator
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from sayso.errors import RefusedError
+from sayso.ledger.spool import spooling
 from sayso.web.access import Caller, access_of
 from sayso.web.desk import Desk
 from sayso.web.limits import work_of
@@ -23,6 +26,12 @@ def desk_of(request: Request) -> Desk:
     """Return the worker's desk."""
     desk: Desk = request.app.state.desk
     return desk
+
+
+def spool_of(request: Request) -> Iterator[Path]:
+    """Yield a folder for files that are gone once the answer was sent, or the worker is."""
+    with spooling(desk_of(request).workspace.path) as place:
+        yield place
 
 
 def session_of(request: Request) -> Session:

@@ -7,7 +7,6 @@ folder of its own that is gone when the request ends. A body of another form is 
 
 import hashlib
 import re
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -32,7 +31,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from sayso.errors import InputError
+from sayso.ledger.spool import spooling
 from sayso.web.api.streams import need_plain
+from sayso.web.request import desk_of
 
 M = TypeVar("M")
 
@@ -160,8 +161,8 @@ async def file_of(request: Request) -> AsyncIterator[Path]:
     """Write the body into a file, for as long as the request takes; yield its path."""
     kind = need_media_type(request, *FILES)
     digest = hashlib.sha256()
-    with tempfile.TemporaryDirectory(prefix="sayso-body-") as folder:
-        path = Path(folder) / f"body{FILES[kind]}"
+    with spooling(desk_of(request).workspace.path) as folder:
+        path = folder / f"body{FILES[kind]}"
         with path.open("wb") as file:
             async for chunk in request.stream():
                 digest.update(chunk)
