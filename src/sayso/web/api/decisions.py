@@ -229,7 +229,7 @@ def _decide_many(
     request: Request, kind: str, body: bytes, purpose: str, at: str | None, known: int | None
 ) -> Response:
     desk = desk_of(request)
-    content = read_arrow(body) if kind == ARROW else _table(parse(list[BatchRow], body))
+    content = read_arrow(body, BATCH_ROWS) if kind == ARROW else _table(parse(list[BatchRow], body))
     if content.num_rows > BATCH_ROWS:
         raise InputError(f"more than {BATCH_ROWS} records", hint="send them in parts")
     try:
