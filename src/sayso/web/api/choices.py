@@ -39,7 +39,7 @@ from sayso.web.api.paging import Cursor, Limit, page_of
 from sayso.web.api.repeating import repeatable, unfinished
 from sayso.web.api.tables import Taken, taken_of
 from sayso.web.problems import NotFoundError
-from sayso.web.request import caller_of, desk_of
+from sayso.web.request import caller_of, desk_of, note_read
 from sayso.workspace import member_id
 
 router = APIRouter(prefix="/api/v1", tags=["choices"])
@@ -159,6 +159,7 @@ def list_choices(
 ) -> Response:
     """List what a member said."""
     ledger, who = desk_of(request).workspace.ledger, _whom(request, member)
+    note_read(request, who)
     said = choices_of(ledger, who, ledger.size())
     rows, headers, following = page_of(
         request, said, lambda one: one.index, cursor=cursor, limit=limit
@@ -194,6 +195,7 @@ def receipt(request: Request, member: Member, name: str) -> Response:
     """Give the signed receipt of one choice, with its proof once the log covers it."""
     workspace, who = desk_of(request).workspace, _whom(request, member)
     ledger = workspace.ledger
+    note_read(request, who)
     if key_of(ledger, who) is not None:
         for one in choices_of(ledger, who, ledger.size()):
             if receipt_id(ledger, who, one.index) == name:

@@ -45,7 +45,7 @@ from sayso.web.api.bodies import (
 )
 from sayso.web.limits import Work, dear
 from sayso.web.problems import NotFoundError
-from sayso.web.request import caller_of, desk_of
+from sayso.web.request import caller_of, desk_of, note_read
 from sayso.workspace import member_id
 
 router = APIRouter(prefix="/api/v1", tags=["decisions"])
@@ -170,6 +170,7 @@ def decide(request: Request, asked: Annotated[Question, Depends(json_of(Question
     found = desk_of(request).decide(
         asked.member, record, purpose=asked.purpose, at=asked.at, known=asked.known
     )
+    note_read(request, member_id(asked.member))
     return told(found.to_json())
 
 
@@ -192,6 +193,7 @@ def explain(request: Request, asked: Annotated[Wanted, Depends(json_of(Wanted))]
         who, None if asked.record_id is None else member_id(asked.record_id),
         content=desk.content, purpose=asked.purpose, at=asked.at, known=asked.known,
     )  # fmt: skip
+    note_read(request, who)
     return told({**found.to_json(), "text": found.to_text()})
 
 
@@ -240,6 +242,7 @@ def _decide_many(
             "the table is no content", hint="give ids as text or integers, times as timestamps"
         ) from None
     found, when, size = decided.decisions, decided.at, decided.known
+    note_read(request, None, len(found))
     if kind == ARROW:
         return Response(_arrow(found, purpose, when, size), media_type=ARROW)
     names = {mask: [str(one) for one in reasons_of(mask)] for mask in set(found.masks.tolist())}
