@@ -31,6 +31,7 @@ from sayso.ledger.erase import (
     work_left,
 )
 from sayso.ledger.files import is_worked_in
+from sayso.ledger.spool import is_spooling
 from sayso.ledger.store import Ledger
 from sayso.snapshot.erase import Reached, Visit, is_being_made, visit
 from sayso.snapshot.known import adopt, known_snapshots, note_behind
@@ -157,8 +158,10 @@ def resume(
 
 
 def _others_work(ledger: Ledger) -> bool:
-    return any(is_worked_in(ledger.folder / name) for name in ("segments", "tables")) or any(
-        is_being_made(known) for known in known_snapshots(ledger)
+    return (
+        any(is_worked_in(ledger.folder / name) for name in ("segments", "tables"))
+        or is_spooling(ledger.folder)
+        or any(is_being_made(known) for known in known_snapshots(ledger))
     )
 
 

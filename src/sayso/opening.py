@@ -1,8 +1,9 @@
 """Making and opening a workspace.
 
 Promises: an interrupted `init_workspace` leaves no workspace; opening finishes an erasure that
-was interrupted. The keys that sign are made here, once, from the system's randomness. What is
-opened has a trace too, which stands on rooms that stand on the workspace.
+was interrupted, and deletes what requests brought whose process is gone. The keys that sign are
+made here, once, from the system's randomness. What is opened has a trace too, which stands on
+rooms that stand on the workspace.
 
 Example:
     >>> sayso.open("ws").trace(hold="hk-2024-10-11").windows[0].days     # doctest: +SKIP
@@ -21,6 +22,7 @@ from sayso.attest.trust import load_trust, make_trust, origin_of
 from sayso.decision.states import microseconds
 from sayso.erasure import resume
 from sayso.errors import ConflictError, InputError
+from sayso.ledger.spool import sweep_spool
 from sayso.ledger.store import open_ledger
 from sayso.model import DEFAULT_PURPOSE
 from sayso.publishing import TEMPLATES, template_files, write_rulebook
@@ -127,7 +129,7 @@ def init_workspace(
 def open_workspace(
     path: Path, clock: Clock, progress: Progress = lambda _stage, _rows: None
 ) -> OpenedWorkspace:
-    """Open a workspace, and finish an erasure that was interrupted.
+    """Open a workspace, finish an erasure that was interrupted, and delete what the dead left.
 
     Raises:
         InputError: There is none, or `sayso.toml` cannot be read.
@@ -137,6 +139,7 @@ def open_workspace(
     ledger = open_ledger(_url(settings.database_url, path), path)
     try:
         trust = load_trust(path, settings.log_origin)
+        sweep_spool(path)
         resume(ledger, microseconds(clock()), progress)
     except BaseException:
         ledger.close()

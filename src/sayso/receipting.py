@@ -25,13 +25,14 @@ from sayso.facts import instant_of, standing_of_one
 from sayso.ledger import schema
 from sayso.ledger.integrate import published_note
 from sayso.ledger.logged import prove_entry
+from sayso.ledger.reads import receipt_tag
 from sayso.ledger.store import Ledger
 from sayso.log import parse_checkpoint_text, parse_note
 from sayso.model import Choice, Country
 from sayso.publishing import published
 from sayso.tables import connect, quoted
 
-TAG_LABEL, ID_LABEL = "sayso/receipt-tag/v1", "sayso/receipt/v1"
+ID_LABEL = "sayso/receipt/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def plain_receipt(ledger: Ledger, trust: Trust, who: str, said: Said) -> Receipt
     made = receipt_of(
         ReceiptFacts(
             receipt_id=_receipt_id(key, said.index),
-            tag=hashlib.sha256(key + encode(TAG_LABEL)).digest(),
+            tag=receipt_tag(key),
             member_id=who,
             country=_country(said.country or standing.country),
             purpose=said.purpose,

@@ -5,7 +5,8 @@ never answered for again, so that no answer changes: asking about it is an error
 so. Commitments and roots stay, and every proof with them. Holds no clock.
 
 Kinds: `members` and `notices` are versions of these tables that another version has taken
-the place of; `snapshots` are the records of snapshots; `choices` and `tombstones` are kept
+the place of; `snapshots` are the records of snapshots; `reads` are notes of who read what of a
+member; `choices` and `tombstones` are kept
 for ever, and `prompts`, what the assistant was given and wrote, until the member deletes them.
 
 Example:
@@ -26,6 +27,7 @@ from sayso.errors import InputError
 from sayso.ledger import schema
 from sayso.ledger.erase import erasing, sweep_files
 from sayso.ledger.files import blank_rows, next_name, remove
+from sayso.ledger.reads import count_reads, delete_reads
 from sayso.ledger.rows import MEMBERS, NOTICES, row_commitments
 from sayso.ledger.store import Ledger, temporary_name
 from sayso.ledger.versions import Version, every_version
@@ -39,6 +41,7 @@ Progress = Callable[[str, int], None]
 DAY_US = 86_400_000_000
 FOREVER = "forever"
 SNAPSHOTS, CHOICES, TOMBSTONES, PROMPTS = "snapshots", "choices", "tombstones", "prompts"
+READS = "reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ DEFAULTS: Retention = {
     MEMBERS: Keeping(730, "an answer of the last two years can be given again"),
     NOTICES: Keeping(730, "an answer of the last two years can be given again"),
     SNAPSHOTS: Keeping(1095, "a model's training set can be examined for three years"),
+    READS: Keeping(730, "who read what of a member can be examined for two years"),
     CHOICES: Keeping(None, "an objection must be answerable as long as anything is built"),
     TOMBSTONES: Keeping(None, "an erased member must stay refused"),
     PROMPTS: Keeping(None, "they are the member's, who deletes them"),
@@ -125,10 +129,12 @@ class Due:
     Attributes:
         versions: Versions of tables, their rows.
         snapshots: Snapshots, their records.
+        reads: How many notes of who read what of a member.
     """
 
     versions: tuple[Version, ...]
     snapshots: tuple[Known, ...]
+    reads: int
 
 
 def what_is_due(ledger: Ledger, retention: Retention, now_us: int) -> Due:
@@ -152,7 +158,15 @@ def what_is_due(ledger: Ledger, retention: Retention, now_us: int) -> Due:
         and _is_over(retention[SNAPSHOTS], recorded[known.entry], now_us)
         and _has_records(known)
     ]
-    return Due(tuple(versions), tuple(snapshots))
+    until_us = _reads_until(retention, now_us)
+    reads = 0 if until_us is None else count_reads(ledger, until_us)
+    return Due(tuple(versions), tuple(snapshots), reads)
+
+
+def _reads_until(retention: Retention, now_us: int) -> int | None:
+    """Return the instant up to which reads are due; None for never."""
+    days = retention[READS].days
+    return None if days is None else now_us - days * DAY_US
 
 
 def _recorded(ledger: Ledger) -> dict[int, int]:
@@ -212,6 +226,8 @@ def apply_retention(
         for number, known in enumerate(due.snapshots):
             progress("deleting records of snapshots", number)
             _expire_snapshot(ledger, known, retention[SNAPSHOTS], now_us)
+        if due.reads and (until_us := _reads_until(retention, now_us)) is not None:
+            delete_reads(ledger, until_us)
         swept, _ = sweep_files(ledger)
     return Deleted(due, swept)
 

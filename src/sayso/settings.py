@@ -23,6 +23,8 @@ MAX_CONFIG_BYTES = 16_384
 # Keys of [assistant]: those that a remote model needs, and the others.
 _NEEDED = ("url", "model", "recipient")
 _ASSISTANT = (*_NEEDED, "api_version", "key_file")
+# More often than once in a millisecond nobody asks.
+MAX_PER_MINUTE = 60_000
 # Hosts of this machine, to which a browser gives cookies that only encryption may carry.
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CONFIG = """# A workspace of Sayso. The design's words are in docs/glossary.md.
@@ -59,6 +61,12 @@ content = ""
 release = ""
 # Hosts inside your own network that webhooks may go to, with spaces between; empty for none.
 webhook_hosts = ""
+# How often one caller may ask for what is dear within a minute, from 1 to 60000.
+scans_per_minute = 30
+texts_per_minute = 10
+batches_per_minute = 120
+files_per_minute = 30
+packs_per_minute = 10
 
 [retention]
 # How long what no longer decides anything is kept ("730 days" or "forever"), and why.
@@ -100,6 +108,11 @@ class WebSettings:
         content: Where the content table stands, as it was written; empty for none.
         release: The release that the assistant serves, as it was written; empty for none.
         webhook_hosts: Hosts inside our own network that webhooks may go to, with spaces between.
+        scans_per_minute: How often one caller may have content or training sets read.
+        texts_per_minute: How often one caller may have the assistant write.
+        batches_per_minute: How often one caller may have many records decided about.
+        files_per_minute: How often one caller may send a file.
+        packs_per_minute: How often one caller may have evidence made, or rulebooks compared.
     """
 
     address: str = "http://127.0.0.1:8000"
@@ -111,6 +124,11 @@ class WebSettings:
     content: str = ""
     release: str = ""
     webhook_hosts: str = ""
+    scans_per_minute: int = 30
+    texts_per_minute: int = 10
+    batches_per_minute: int = 120
+    files_per_minute: int = 30
+    packs_per_minute: int = 10
 
     @property
     def webhook_hosts_allowed(self) -> frozenset[str]:
@@ -121,6 +139,10 @@ class WebSettings:
     def host(self) -> str:
         """The host of the address, without a port."""
         return urlsplit(self.address).hostname or ""
+
+
+# Keys of [web] that are numbers.
+_COUNTS = frozenset(one.name for one in fields(WebSettings) if one.type in {int, "int"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +210,12 @@ def parse_web(section: object) -> WebSettings:
     names = tuple(one.name for one in fields(WebSettings))
     if not isinstance(section, dict) or not set(section) <= set(names):
         raise InputError("[web] of sayso.toml cannot be read", hint=f"use {', '.join(names)}")
-    if not all(isinstance(value, str) for value in section.values()):
-        raise InputError("[web] of sayso.toml holds something that is no text")
+    for name, value in section.items():
+        if name in _COUNTS:
+            if type(value) is not int or not 1 <= value <= MAX_PER_MINUTE:
+                raise InputError(f"'web.{name}' is no number from 1 to {MAX_PER_MINUTE}")
+        elif not isinstance(value, str):
+            raise InputError("[web] of sayso.toml holds something that is no text")
     web = WebSettings(**section)
     try:
         parts = urlsplit(web.address)

@@ -1,18 +1,23 @@
 """Running the service as its users do: real processes, a real provider, browsers over HTTP."""
 
 import json
+import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import psutil
+import pytest
+import sqlalchemy as sa
 
 from sayso.web.development import provider
 from tests.e2e.cli import sayso, start
@@ -203,3 +208,55 @@ def _wait_until_ready(address: str, process: "subprocess.Popen[str]", log: Path)
             pass
         time.sleep(0.1)
     raise AssertionError(log.read_text())
+
+
+@contextmanager
+def own_database(request: pytest.FixtureRequest, name: str) -> Iterator[str | None]:
+    """Make a database of PostgreSQL's until the block ends; yield its URL, None for SQLite."""
+    if name == "sqlite":
+        yield None
+        return
+    server = request.getfixturevalue("postgres_server")
+    made = f"sayso_service_{secrets.token_hex(4)}"
+    admin = sa.create_engine(
+        f"{server}/postgres".replace("postgresql://", "postgresql+psycopg://"),
+        isolation_level="AUTOCOMMIT",
+    )
+    with admin.connect() as con:
+        con.execute(sa.text(f"CREATE DATABASE {made}"))
+    try:
+        yield f"{server}/{made}"
+    finally:
+        with admin.connect() as con:
+            con.execute(sa.text(f"DROP DATABASE {made} WITH (FORCE)"))
+        admin.dispose()
+
+
+def workers_of(service: Service) -> list[psutil.Process]:
+    """Return the processes that answer."""
+    found = []
+    for one in psutil.Process(service.process).children():
+        with suppress(psutil.Error):  # it ended and is not cleared away yet
+            if any("spawn_main" in part for part in one.cmdline()):
+                found.append(one)
+    return found
+
+
+def kill_workers(service: Service) -> None:
+    """Kill every process that answers; others come in their place."""
+    killed = workers_of(service)
+    assert killed
+    for one in killed:
+        os.kill(one.pid, signal.SIGKILL)
+    psutil.wait_procs(killed, timeout=READY_SECONDS)
+
+
+def wait_until_answered(service: Service) -> None:
+    """Wait until somebody answers."""
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{service.address}/readyz", timeout=5).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(service.log.read_text())

@@ -3,7 +3,6 @@
 Read your own writes, across workers; the next build; a job that runs under a hold.
 """
 
-import secrets
 import subprocess
 import sys
 import time
@@ -12,14 +11,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from sayso.opening import open_workspace
 from sayso.snapshot import load_records
 from sayso.web.desk import system_clock
 from tests.conftest import DATABASES
 from tests.e2e.cli import environment, sayso
-from tests.e2e.services import PURPOSE, Service, make_workspace, running_service
+from tests.e2e.services import (
+    PURPOSE,
+    Service,
+    make_workspace,
+    own_database,
+    running_service,
+)
 
 SETTING = "/settings/ai-training"
 # Each choice is looked for over a new connection, which either worker may get.
@@ -33,24 +37,10 @@ def service(
 ) -> Iterator[Service]:
     """A service with two workers, on both databases."""
     folder = tmp_path_factory.mktemp("service")
-    url = None
-    if request.param == "postgres":
-        server = request.getfixturevalue("postgres_server")
-        name = f"sayso_service_{secrets.token_hex(4)}"
-        admin = sa.create_engine(
-            f"{server}/postgres".replace("postgresql://", "postgresql+psycopg://"),
-            isolation_level="AUTOCOMMIT",
-        )
-        with admin.connect() as con:
-            con.execute(sa.text(f"CREATE DATABASE {name}"))
-        url = f"{server}/{name}"
-    ws, content = make_workspace(folder, url=url)
-    with running_service(ws, content, workers=2) as running:
-        yield running
-    if url is not None:
-        with admin.connect() as con:
-            con.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+    with own_database(request, str(request.param)) as url:
+        ws, content = make_workspace(folder, url=url)
+        with running_service(ws, content, workers=2) as running:
+            yield running
 
 
 def test_a_new_user_signs_in_switches_off_and_verifies_the_receipt(

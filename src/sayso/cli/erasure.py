@@ -150,6 +150,7 @@ def _due(due: Due) -> dict[str, object]:
             {"kind": one.kind, "entry": one.entry, "rows": one.rows} for one in due.versions
         ],
         "snapshots": [{"path": str(one.path), "entry": one.entry} for one in due.snapshots],
+        "reads": due.reads,
     }
 
 
@@ -159,6 +160,8 @@ def _due_lines(due: Due, what: str) -> list[str]:
         for one in due.versions
     ]
     lines += [f"{what}: the records of '{one.path}'" for one in due.snapshots]
+    if due.reads:
+        lines.append(f"{what}: {due.reads:,} notes of who read what of a member")
     return lines or [f"{what}: nothing"]
 
 

@@ -15,7 +15,8 @@ Life of an erasure:
    written anew under another name, the rows null but for `ordinal` and `commitment`. One
    transaction lists the new files in the place of the old ones and deletes the key, which
    the commitments of a table's rows needed. Then the old files are deleted.
-3. `sweep_files`: files that a crash left and nobody lists are deleted.
+3. `sweep_files`: files that a crash left and nobody lists are deleted, and what requests
+   brought whose process is gone.
 4. `scrub`: the database lets go of freed pages and of its write-ahead log.
 5. `settle`: the note that work is left goes.
 
@@ -39,6 +40,8 @@ from sayso.errors import IntegrityError, UnavailableError
 from sayso.ledger import schema
 from sayso.ledger.files import Places, blank_rows, next_name, remove, sweep
 from sayso.ledger.rows import row_commitment
+from sayso.ledger.spool import FOLDER as SPOOL
+from sayso.ledger.spool import sweep_spool
 from sayso.ledger.store import Ledger, temporary_name
 from sayso.ledger.tombstones import count_tags, keep_tags, read_tags
 from sayso.tables import connect, quoted
@@ -394,7 +397,10 @@ def sweep_files(ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:
             names += swept.names
             if not swept.is_complete:
                 busy.append(f"{folder}/")
-    return names, tuple(busy)
+    spool = sweep_spool(ledger.folder)
+    if not spool.is_complete:
+        busy.append(f"{SPOOL}/")
+    return (*names, *spool.names), tuple(busy)
 
 
 # ---- 4. the database --------------------------------------------------------------------

@@ -6,6 +6,7 @@ neither tells an id to someone without the workspace's secrets.
 """
 
 import hashlib
+import hmac
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,6 +102,16 @@ class MemberKeys:
         """
         digest = bytes.fromhex(sha256)
         return hashlib.sha256(self._secret("source.key") + digest).hexdigest()
+
+    def keyed(self, label: str, text: str) -> bytes:
+        """Return a digest of a text that nobody without the workspace tries guesses against.
+
+        Args:
+            label: What it is for; other digests for each.
+            text: Whatever must be known again.
+        """
+        told = f"{label}\n{text}".encode()
+        return hmac.digest(self._hold("source.key"), told, "sha256")
 
     def ensure(self, con: sa.Connection, member_id: str) -> bytes:
         """Return the key of a member, made on first use; only inside `Ledger.writing`."""

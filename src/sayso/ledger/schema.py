@@ -9,7 +9,8 @@ member. `erased` has one row per erased member: a keyed tag, never an id. `erasu
 one row per erasure that is not finished. `snapshot` has one row per folder in which a
 snapshot was made, or is being made. `checkpoint` has one row: the last one that was signed.
 `kept` has one row per thing that a member gave to the assistant, or to an officer as a reason,
-encrypted until it is deleted.
+encrypted until it is deleted. `read` has one row per answer of the service that told somebody
+else something about a member.
 """
 
 from collections.abc import Callable
@@ -143,6 +144,21 @@ kept = sa.Table(
     # Null once it is deleted.
     sa.Column("sealed", sa.LargeBinary),
     sa.Column("deleted_us", sa.BigInteger),
+)
+
+read = sa.Table(
+    "sayso_read",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("at_us", sa.BigInteger, nullable=False, index=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),
+    # Of the member, under their key; null: of many, or of nobody known.
+    sa.Column("tag", sa.LargeBinary(32), index=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 

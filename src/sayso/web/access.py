@@ -48,6 +48,7 @@ class Scope(StrEnum):
     METRICS_READ = "metrics:read"
     NOTICES_WRITE = "notices:write"
     PERMITS_WRITE = "permits:write"
+    READS_READ = "reads:read"
     RULEBOOK_READ = "rulebook:read"
     RULEBOOK_WRITE = "rulebook:write"
     SNAPSHOTS_READ = "snapshots:read"

@@ -30,7 +30,7 @@ from sayso.web.guards import Bodies, Faults, Headers
 from sayso.web.local import sign_in_path
 from sayso.web.pages import errors
 from sayso.web.pages import routers as page_routers
-from sayso.web.problems import PLAIN, problem, problem_of, status_of
+from sayso.web.problems import PLAIN, TooManyError, problem, problem_of, status_of
 from sayso.web.request import admit
 from sayso.web.sessions import SAFE
 from sayso.web.telemetry import Watch, make_tracer
@@ -120,11 +120,12 @@ async def _tell_ours(request: Request, error: Exception) -> Response:
         LOG.error("%s at %s", type(error).__name__, _route(request))
     if is_api(request):
         return problem_of(error)
+    wait = error.seconds if isinstance(error, TooManyError) else 0
     if request.method not in SAFE:
-        return await errors.unsent(request, status, name, error.message, error.hint)
+        return await errors.unsent(request, status, name, error.message, error.hint, wait)
     if status == 401:
         return RedirectResponse(sign_in_path(request.url.path), 303)
-    return errors.page(request, status, name, error.message, error.hint)
+    return errors.page(request, status, name, error.message, error.hint, wait_seconds=wait)
 
 
 async def _tell_plain(request: Request, error: Exception) -> Response:

@@ -26,9 +26,12 @@ from sayso.present import Decided, Present
 from sayso.settings import WebSettings, load_settings
 from sayso.web.assisting import Writer
 from sayso.web.clients import Clients
+from sayso.web.limits import Limits
+from sayso.web.reads import Reads
 from sayso.web.sealed import Sealed, make_tables
 from sayso.web.sessions import Sessions
 from sayso.web.telemetry import DELIVERED
+from sayso.web.turns import Turns
 from sayso.web.webhooks import Deliverer
 from sayso.workspace import Clock, Workspace
 
@@ -57,6 +60,9 @@ class Desk:
         sessions: Who is signed in.
         sign_ins: Sign-ins under way.
         answers: What was answered under an idempotency key.
+        turns: What one request at a time may do, in whichever worker it is.
+        reads: Notes who reads what of a member.
+        limits: How often one caller may ask for what is dear.
         clients: Service clients.
         writer: Who writes for members.
         is_demonstration: Whether the members are generated, and offered on the first page.
@@ -68,6 +74,9 @@ class Desk:
     sessions: Sessions
     sign_ins: Sealed
     answers: Sealed
+    turns: Turns
+    reads: Reads
+    limits: Limits
     clients: Clients
     writer: Writer
     is_demonstration: bool = False
@@ -148,7 +157,8 @@ class Desk:
         self._stirred.set()
 
     def start(self) -> None:
-        """Begin to bring entries into the log."""
+        """Begin to bring entries into the log, to tell and to note."""
+        self.reads.start()
         self.workspace.committer = Committer(self.workspace.ledger)
         self._logging = threading.Thread(target=self._integrate, name="sayso-log", daemon=True)
         self._logging.start()
@@ -169,18 +179,21 @@ class Desk:
                 thread.join(max(0.0, ends - time.monotonic()))
                 if thread.is_alive():
                     LOG.warning("'%s' was not waited for any longer", thread.name)
+        self.reads.close()
         self.writer.close()
         self.present.close()
+        self.turns.close()
         self.workspace.close()
 
     def _tell(self) -> None:
         """Deliver webhooks: what others appended is found in the ledger as well."""
         deliverer = Deliverer(
-            self.workspace.ledger, self.settings.webhook_hosts_allowed, ended=self._ended
-        )
+            self.workspace.ledger, self.settings.webhook_hosts_allowed, self.turns,
+            ended=self._ended,
+        )  # fmt: skip
         while not self._ended.wait(TELL_SECONDS):
             try:
-                while (told := deliverer.deliver(self.now_us())) and not self._ended.is_set():
+                while (told := deliverer.deliver(self.now_us)) and not self._ended.is_set():
                     DELIVERED.inc(told)
             except Exception as error:  # noqa: BLE001  the thread goes on, whatever it was
                 LOG.warning("webhooks wait: %s", type(error).__name__)
@@ -226,8 +239,8 @@ def desk_over(
     release = workspace.path / settings.release if settings.release else None
     return Desk(
         workspace, Present(workspace), settings, Sessions(Sealed(ledger, "session")),
-        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Clients(ledger),
-        Writer(workspace, release), is_demonstration,
+        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Turns(ledger), Reads(ledger),
+        Limits(ledger, settings), Clients(ledger), Writer(workspace, release), is_demonstration,
     )  # fmt: skip
 
 

@@ -34,33 +34,28 @@ def once(request: Request, form_id: str, answer: tuple[str, ...], record: Callab
     session = session_of(request)
     if not form_id or not session.secret:
         return record()
-    desk = desk_of(request)
     told = json.dumps([request.url.path, form_id, *answer]).encode()
     name = derived(session.secret, f"form/{hashlib.sha256(told).hexdigest()}").hex()
-    lasts_us = LASTS_SECONDS * 1_000_000
-    if not desk.answers.put(name, {"entry": None}, now_us=desk.now_us(), lasts_us=lasts_us):
-        before = _entry_of(request, name)
-        if before is not None and before == _last_of(request):
-            return before
-    try:
-        entry = record()
-    except BaseException:
-        desk.answers.drop(name)  # whoever sends it again need not wait for this one
-        raise
-    desk.answers.replace(name, {"entry": entry})
-    return entry
-
-
-def _entry_of(request: Request, name: str) -> int | None:
-    """Return the entry that was made under a name; None where none is after some patience."""
-    desk = desk_of(request)
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
-        kept = desk.answers.get(name, desk.now_us())
-        if kept is None or kept["entry"] is not None:
-            return None if kept is None else int(kept["entry"])
+        with desk_of(request).turns.take(name) as is_mine:
+            if is_mine:
+                return _recorded(request, name, record)
         time.sleep(PAUSE_SECONDS)
-    return None
+    return _recorded(request, name, record)
+
+
+def _recorded(request: Request, name: str, record: Callable[[], int]) -> int:
+    """Return the entry of a form: the one that it made before, or a new one."""
+    desk = desk_of(request)
+    before = desk.answers.get(name, desk.now_us())
+    if before is not None and before["entry"] == _last_of(request):
+        return int(before["entry"])
+    entry = record()
+    lasts_us = LASTS_SECONDS * 1_000_000
+    if not desk.answers.put(name, {"entry": entry}, now_us=desk.now_us(), lasts_us=lasts_us):
+        desk.answers.replace(name, {"entry": entry})
+    return entry
 
 
 def _last_of(request: Request) -> int | None:

@@ -80,6 +80,22 @@ class InFlightError(ConflictError):
     """A request with the same idempotency key is under way."""
 
 
+class TooManyError(RefusedError):
+    """A caller asked too often for what is dear.
+
+    Args:
+        seconds: After which they may ask again.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "this was asked for too often within a minute",
+            hint=f"ask again in {seconds} seconds",
+            seconds=seconds,
+        )
+        self.seconds = seconds
+
+
 class PermitEndedError(RefusedError):
     """A permit ended: the job stops before its next step."""
 
@@ -93,6 +109,7 @@ _NARROW: Mapping[type[SaysoError], tuple[int, str]] = {
     ReusedKeyError: (422, "idempotency-key-reused"),
     InFlightError: (409, "in-flight"),
     PermitEndedError: (403, "permit-ended"),
+    TooManyError: (429, "too-many"),
     RulebookError: (400, "rulebook-faults"),
 }
 # What an error carries and a problem may tell: row numbers, and what is public.
@@ -148,4 +165,7 @@ def problem_of(error: SaysoError) -> Response:
     more = {key: error.data[key] for key in _TOLD if key in error.data}
     if isinstance(error, RulebookError):
         more["faults"] = [fault._asdict() for fault in error.faults]
-    return problem(status, name, error.message, error.hint, **more)
+    answer = problem(status, name, error.message, error.hint, **more)
+    if isinstance(error, TooManyError):
+        answer.headers["retry-after"] = str(error.seconds)
+    return answer

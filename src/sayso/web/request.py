@@ -6,22 +6,35 @@ nobody from the next request on.
 """
 
 import secrets
+from collections.abc import Iterator
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from sayso.errors import RefusedError
+from sayso.ledger.reads import Read
+from sayso.ledger.spool import spooling
 from sayso.web.access import Caller, access_of
 from sayso.web.desk import Desk
+from sayso.web.limits import work_of
 from sayso.web.privacy_control import obey, says_so
 from sayso.web.problems import NotSignedInError
+from sayso.web.reads import CLIENT
 from sayso.web.sessions import SAFE, Session, need_token
+from sayso.web.telemetry import route_of
 
 
 def desk_of(request: Request) -> Desk:
     """Return the worker's desk."""
     desk: Desk = request.app.state.desk
     return desk
+
+
+def spool_of(request: Request) -> Iterator[Path]:
+    """Yield a folder for files that are gone once the answer was sent, or the worker is."""
+    with spooling(desk_of(request).workspace.path) as place:
+        yield place
 
 
 def session_of(request: Request) -> Session:
@@ -42,6 +55,7 @@ async def admit(request: Request) -> None:
     Raises:
         NotSignedInError: Nobody is asking, and the route is not for anybody.
         RefusedError: The route is not for them, or a change carries no token.
+        TooManyError: The route is dear, and they used it too often.
     """
     desk, access = desk_of(request), access_of(request.scope.get("endpoint"))
     request.state.request_id = secrets.token_hex(8)
@@ -62,6 +76,9 @@ async def admit(request: Request) -> None:
         await need_token(request, session)
     if caller.member_id and says_so(request.headers):
         await run_in_threadpool(obey, desk, caller.member_id)
+    if (work := work_of(request.scope.get("endpoint"))) is not None:
+        # Last: a signal that says off is obeyed before anything is counted.
+        await run_in_threadpool(desk.limits.take, caller, work, desk.now_us())
 
 
 def _session(desk: Desk, request: Request) -> Session:
@@ -71,6 +88,27 @@ def _session(desk: Desk, request: Request) -> Session:
         desk.sessions.end(session)
         return Session()
     return session
+
+
+def note_read(request: Request, member_id: str | None, rows: int = 1) -> None:
+    """Note that a request is told something of a member, or of many where none is named.
+
+    Raises:
+        UnavailableError: It could not be noted, and so nothing may be told.
+    """
+    desk, caller = desk_of(request), caller_of(request)
+    if not caller.is_client and caller.member_id and caller.member_id == member_id:
+        return
+    read = Read(
+        at_us=desk.now_us(), subject=caller.subject,
+        role=CLIENT if caller.is_client else " ".join(sorted(caller.roles)),
+        route=f"{request.method} {route_of(request.scope)}", member_id=member_id, rows=rows,
+        request_id=request.state.request_id,
+    )  # fmt: skip
+    if caller.is_client:
+        desk.reads.note_soon(read)
+    else:
+        desk.reads.note(read)
 
 
 def _bearer(request: Request) -> str | None:

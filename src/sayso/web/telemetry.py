@@ -1,7 +1,8 @@
 """Telemetry: what is measured, traced and logged of every request.
 
 Promises: a route is named by its template, never by the path that was asked for, which may
-hold a member's id; no query, address, header or body is in a metric, a span or a log line. The
+hold a member's id; no query, address, header or body is in a metric, a span or a log line. Who
+reads what of a member has a line of its own: see `sayso.web.reads`. The
 metrics of several workers are one. Traces go out only where OTEL_EXPORTER_OTLP_ENDPOINT says
 where to.
 """

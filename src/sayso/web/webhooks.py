@@ -6,8 +6,10 @@ and what comes later waits; 410 ends it, and so do three days. No member's id is
 sent. An address inside our own network is refused when it is registered and again each time it
 is used, and the connection goes to the very address that was looked at.
 
-Tables: `web_webhook`, one row per registration, with how far it was told; `web_lease`, who
-delivers at the moment.
+Each address is told by one worker at a time, in a turn of its own: an address that is slow
+holds up neither what other workers tell others, nor anything once its worker is gone.
+
+Tables: `web_webhook`, one row per registration, with how far it was told.
 
 Source: Standard Webhooks 1.0, signature scheme v1.
 """
@@ -16,7 +18,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -38,6 +40,7 @@ from sayso.tables import write_once
 from sayso.web.outward import Answer, check_url, send
 from sayso.web.problems import NotFoundError
 from sayso.web.sealed import metadata
+from sayso.web.turns import Turns
 
 SECRET_BYTES = 32
 SECOND_US = 1_000_000
@@ -48,8 +51,6 @@ WAITS = tuple(
     for seconds in (5, 60, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 )
 GONE = 410
-# A deliverer that died leaves its place after so long.
-LEASE_US = 60 * SECOND_US
 # Longest wait that an address may ask for.
 MOST_WAIT = timedelta(days=1)
 
@@ -78,13 +79,6 @@ hook = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("next_us", sa.BigInteger, nullable=False),
     sa.Column("disabled", sa.String(100)),
-)
-lease = sa.Table(
-    "web_lease",
-    metadata,
-    sa.Column("name", sa.String(40), primary_key=True),
-    sa.Column("holder", sa.String(40), nullable=False),
-    sa.Column("until_us", sa.BigInteger, nullable=False),
 )
 
 
@@ -258,22 +252,29 @@ def _hold(one: Hold) -> dict[str, Any]:
 
 @dataclass
 class Deliverer:
-    """Tells what there is to tell; one at a time, wherever it runs.
+    """Tells what there is to tell; each address by one at a time, wherever it runs.
 
     Attributes:
         hosts: Names inside our own network that may be told all the same.
+        turns: Of the worker that it runs in.
         post: Sends a body; tests bring their own.
         ended: Set when no further address is to be told.
     """
 
     ledger: Ledger
     hosts: frozenset[str]
+    turns: Turns
     post: Any = send
     ended: Ended = field(default_factory=Ended)
-    _name: str = field(default_factory=lambda: secrets.token_hex(16))
 
-    def deliver(self, now_us: int) -> int:
-        """Tell whatever is due; return how many were told. Another's turn: none."""
+    def deliver(self, clock_us: Callable[[], int]) -> int:
+        """Tell whatever is due and nobody else is at; return how many were told.
+
+        Args:
+            clock_us: Asked anew for each address: those before it may have been slow, and who
+                is told looks at the time in what it gets.
+        """
+        now_us = clock_us()
         with self.ledger.reading() as con:
             due = (
                 con.execute(
@@ -285,35 +286,22 @@ class Deliverer:
                 .mappings()
                 .all()
             )  # fmt: skip
-        if not due or not self._take_lease(now_us):
-            return 0
         told = 0
         for row in due:
             if self.ended.is_set():
                 break
-            told += self._deliver_to(row["webhook_id"], now_us)
+            with self.turns.take(f"webhook/{row['webhook_id']}") as is_mine:
+                told += self._deliver_to(row["webhook_id"], clock_us()) if is_mine else 0
         return told
-
-    def _take_lease(self, now_us: int) -> bool:
-        mine = {"holder": self._name, "until_us": now_us + LEASE_US}
-        free = sa.or_(lease.c.until_us <= now_us, lease.c.holder == self._name)
-        with self.ledger.writing() as con:
-            where = lease.c.name == "webhooks"
-            if con.execute(sa.update(lease).where(where, free).values(mine)).rowcount:
-                return True
-            if con.execute(sa.select(lease.c.name).where(where)).first() is not None:
-                return False
-            con.execute(sa.insert(lease).values(name="webhooks", **mine))
-        return True
 
     def _deliver_to(self, webhook_id: str, now_us: int) -> int:
         """Tell one address the next thing that it wants to know."""
-        # Read again under the lease: whoever held it before may have told this.
+        # Read again in our turn: whoever had it before may have told this, or failed to.
         query = sa.select(hook).where(hook.c.webhook_id == webhook_id)
         with self.ledger.reading() as con:
             found = con.execute(query).mappings().first()
         row = {} if found is None else dict(found)
-        if not row or row["disabled"] is not None:
+        if not row or row["disabled"] is not None or row["next_us"] > now_us:
             return 0
         size, wanted, place = self.ledger.size(), row["events"].split(), (row["index"], row["part"])
         for told in found_in(self.ledger, row["index"], size):
@@ -353,7 +341,7 @@ class Deliverer:
         return {"tries": tries + 1, "next_us": now_us + int(wait * SECOND_US)}
 
     def _note(self, row: Mapping[str, Any], change: dict[str, Any]) -> None:
-        # Only where nobody came further meanwhile: a lease may have ended amid a slow answer.
+        # Only where nobody came further meanwhile: the database may have ended our turn.
         here = [hook.c[name] == row[name] for name in ("webhook_id", "index", "part", "tries")]
         with self.ledger.writing() as con:
             con.execute(sa.update(hook).where(*here).values(change))

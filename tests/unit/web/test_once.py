@@ -1,9 +1,12 @@
 """A form that is sent twice counts once; one that comes too late is not lost."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from sayso.receipting import choices_of
 from sayso.web.sealed import Sealed
+from sayso.web.turns import Turns
 from tests.unit.web.house import House
 
 SETTING = "/settings/ai-training"
@@ -46,16 +49,26 @@ def test_a_form_of_another_session_is_another_form(house: House) -> None:
 def test_an_answer_that_nobody_knows_to_be_recorded_is_recorded(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker ended between the note that a form had come and its entry."""
-    monkeypatch.setattr("sayso.web.once.PATIENCE_SECONDS", 0.05)
+    """A worker ended between the entry of a form and the note of it."""
     browser = house.member("maya")
     with monkeypatch.context() as patch:
-        patch.setattr(Sealed, "replace", lambda *_: None)
+        patch.setattr(Sealed, "put", lambda *_, **__: True)
         browser.post(SETTING, choice="off", form_id="f1")
 
     browser.post(SETTING, choice="off", form_id="f1")
 
     assert said(house, "maya") == ["off", "off"]
+
+
+def test_a_form_that_nobody_finishes_does_not_hold_up_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sayso.web.once.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(Turns, "take", lambda *_: nullcontext(False))
+
+    house.member("maya").post(SETTING, choice="off", form_id="f1")
+
+    assert said(house, "maya") == ["off"]
 
 
 def test_an_objection_counts_once_with_its_reason(house: House) -> None:

@@ -4,8 +4,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 from standardwebhooks import Webhook
@@ -17,6 +19,7 @@ from sayso.rulebook.schema import read_bound
 from sayso.web import outward
 from sayso.web.access import Scope
 from sayso.web.outward import Answer, check_url, is_public, resolve, send
+from sayso.web.turns import Turns
 from sayso.web.webhooks import WAITS, Deliverer, Event, Hooks, found_in
 from tests.town import choice_row, write_jsonl
 from tests.unit.web.asking import Service
@@ -59,10 +62,10 @@ def registered(service: Service, *events: Event) -> str:
 
 
 def deliver(service: Service, receiver: Receiver, times: int = 12) -> None:
-    deliverer = Deliverer(service.desk.workspace.ledger, NONE, receiver)
+    deliverer = Deliverer(service.desk.workspace.ledger, NONE, service.desk.turns, receiver)
     for _ in range(times):
-        deliverer.deliver(service.desk.now_us())
-        service.clock.move(seconds=61)  # another deliverer's turn may have to end
+        deliverer.deliver(service.desk.now_us)
+        service.clock.move(seconds=61)  # what was not taken is due again
 
 
 def happen(service: Service) -> None:
@@ -145,10 +148,10 @@ def test_tries_grow_rarer_and_end_after_days(service: Service, receiver: Receive
     happen(service)
     receiver.status = 0
     begun = service.clock.now
-    deliverer = Deliverer(service.desk.workspace.ledger, NONE, receiver)
+    deliverer = Deliverer(service.desk.workspace.ledger, NONE, service.desk.turns, receiver)
     hooks = Hooks(service.desk.workspace.ledger, NONE)
     for _ in range(len(WAITS) + 1):
-        deliverer.deliver(service.desk.now_us())
+        deliverer.deliver(service.desk.now_us)
         service.clock.move(hours=30)
 
     [hook] = hooks.all()
@@ -168,17 +171,81 @@ def test_gone_disables_at_once(service: Service, receiver: Receiver) -> None:
     assert Hooks(service.desk.workspace.ledger, NONE).all()[0].disabled is not None
 
 
-def test_one_deliverer_at_a_time(either: Service, receiver: Receiver) -> None:
-    registered(either)
-    happen(either)
-    ledger, now_us = either.desk.workspace.ledger, either.desk.now_us()
-    one, other = Deliverer(ledger, NONE, receiver), Deliverer(ledger, NONE, receiver)
+def test_an_address_is_told_by_one_at_a_time_however_slow_others_are(either: Service) -> None:
+    """Whoever is amid it for hours keeps its turn; the addresses after it are told by others."""
+    hooks = Hooks(either.desk.workspace.ledger, NONE)
+    for name in ("slow", "quick"):
+        hooks.add("job", f"https://{name}.example/", frozenset({Event.HOLD_PLACED}), 0)
+        either.clock.move(seconds=1)
+    either.desk.workspace.place_hold("US", begins=read_bound("2026-01-01"), placed_by="x")
+    ledger, turns = either.desk.workspace.ledger, Turns(either.desk.workspace.ledger)
+    told: list[tuple[str, str]] = []
+    meanwhile: list[int] = []
 
-    assert one.deliver(now_us) == 1
-    assert other.deliver(now_us + 1) == 0
-    assert one.deliver(now_us + 2) == 1
-    assert other.deliver(now_us + 120_000_000) == 1
-    assert receiver.types == ALL[:3]
+    def by_other(url: str, *_rest: object) -> Answer:
+        told.append(("other", url))
+        return Answer(200, None)
+
+    other = Deliverer(ledger, NONE, turns, by_other)
+
+    def by_one(url: str, *_rest: object) -> Answer:
+        told.append(("one", url))
+        either.clock.move(hours=2)
+        meanwhile.append(other.deliver(either.desk.now_us))
+        return Answer(200, None)
+
+    one = Deliverer(ledger, NONE, either.desk.turns, by_one)
+    first = one.deliver(either.desk.now_us)
+
+    assert (first, meanwhile) == (1, [1])
+    assert told == [("one", "https://slow.example/"), ("other", "https://quick.example/")]
+    assert other.deliver(either.desk.now_us) == 0
+    turns.close()
+
+
+def test_each_address_is_told_the_time_at_which_it_is_told(service: Service) -> None:
+    hooks = Hooks(service.desk.workspace.ledger, NONE)
+    for number in range(3):
+        url = f"https://{number}.example/"
+        hooks.add("job", url, frozenset({Event.HOLD_PLACED}), service.desk.now_us())
+    service.desk.workspace.place_hold("US", begins=read_bound("2026-01-01"), placed_by="x")
+    times: list[int] = []
+
+    def slow(_url: str, _body: bytes, headers: dict[str, str], _hosts: object) -> Answer:
+        times.append(int(headers["webhook-timestamp"]))
+        service.clock.move(minutes=10)
+        return Answer(200, None)
+
+    told = Deliverer(service.desk.workspace.ledger, NONE, service.desk.turns, slow)
+
+    assert told.deliver(service.desk.now_us) == 3
+    assert [after - before for before, after in pairwise(times)] == [600, 600]
+
+
+def test_what_was_tried_meanwhile_is_not_tried_again_at_once(service: Service) -> None:
+    registered(service)
+    happen(service)
+    tries = 0
+
+    def refusing(*_given: object) -> Answer:
+        nonlocal tries
+        tries += 1
+        return Answer(500, None)
+
+    desk = service.desk
+    deliverer = Deliverer(desk.workspace.ledger, NONE, desk.turns, refusing)
+
+    class Late:
+        """Lets another be first between the look at what is due and the turn."""
+
+        def take(self, name: str) -> AbstractContextManager[bool]:
+            deliverer.deliver(desk.now_us)
+            return desk.turns.take(name)
+
+    late = Deliverer(desk.workspace.ledger, NONE, cast("Turns", Late()), refusing)
+
+    assert late.deliver(desk.now_us) == 0
+    assert tries == 1
 
 
 def test_a_single_choice_is_nobodys_news(service: Service, receiver: Receiver) -> None:
@@ -329,10 +396,10 @@ def test_an_answer_that_drips_is_cut(
 def test_nothing_more_is_told_when_the_desk_closes(service: Service, receiver: Receiver) -> None:
     registered(service)
     service.desk.workspace.place_hold("US", begins=read_bound("2026-01-01"), placed_by="x")
-    deliverer = Deliverer(service.desk.workspace.ledger, NONE, receiver)
+    deliverer = Deliverer(service.desk.workspace.ledger, NONE, service.desk.turns, receiver)
     deliverer.ended.set()
 
-    assert deliverer.deliver(service.desk.now_us()) == 0
+    assert deliverer.deliver(service.desk.now_us) == 0
     assert receiver.got == []
 
 

@@ -5,11 +5,12 @@ something may be repeated under an idempotency key.
 
     answers.py    the form of answers, and how they are declared
     bodies.py     what a request brings
+    parquet.py, streams.py  what a file may become
     paging.py     long lists in parts
     repeating.py  idempotency keys
     document.py   openapi.json
     choices.py, tables.py, decisions.py, rulebook.py, holds.py, snapshots.py, permits.py,
-    log.py, hooks.py, tokens.py, health.py, metrics.py  one resource each
+    log.py, hooks.py, reads.py, tokens.py, health.py, metrics.py  one resource each
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from sayso.web.api import (
     log,
     metrics,
     permits,
+    reads,
     rulebook,
     snapshots,
     tables,
@@ -38,7 +40,7 @@ _MIB = 1024 * 1024
 routers: tuple[APIRouter, ...] = (
     health.router, metrics.router, document.router, tokens.router, choices.router,
     tables.router, decisions.router, rulebook.router, holds.router, snapshots.router,
-    permits.router, log.router, hooks.router,
+    permits.router, log.router, hooks.router, reads.router,
 )  # fmt: skip
 # Path -> bytes, for bulk.
 BULK_BYTES: Mapping[str, int] = {

@@ -36,10 +36,11 @@ class Shape(BaseModel):
 
 def answers(*more: int) -> dict[int | str, dict[str, Any]]:
     """Return the problems that a route declares: those of any route, and `more`."""
-    return {status: _declared(status) for status in sorted({*ALWAYS, *more})}
+    return {status: declared(status) for status in sorted({*ALWAYS, *more})}
 
 
-def _declared(status: int) -> dict[str, Any]:
+def declared(status: int) -> dict[str, Any]:
+    """Return how a route declares a problem."""
     _, title = PLAIN[status]
     return {"description": title, "content": {MEDIA_TYPE: {"schema": PROBLEM_REF}}}
 

@@ -7,7 +7,6 @@ folder of its own that is gone when the request ends. A body of another form is 
 
 import hashlib
 import re
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -32,7 +31,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from sayso.errors import InputError
-from sayso.web.api.streams import need_plain
+from sayso.ledger.spool import spooling
+from sayso.web.api import parquet
+from sayso.web.api.streams import need_bounded
+from sayso.web.request import desk_of
 
 M = TypeVar("M")
 
@@ -160,8 +162,8 @@ async def file_of(request: Request) -> AsyncIterator[Path]:
     """Write the body into a file, for as long as the request takes; yield its path."""
     kind = need_media_type(request, *FILES)
     digest = hashlib.sha256()
-    with tempfile.TemporaryDirectory(prefix="sayso-body-") as folder:
-        path = Path(folder) / f"body{FILES[kind]}"
+    with spooling(desk_of(request).workspace.path) as folder:
+        path = folder / f"body{FILES[kind]}"
         with path.open("wb") as file:
             async for chunk in request.stream():
                 digest.update(chunk)
@@ -169,6 +171,8 @@ async def file_of(request: Request) -> AsyncIterator[Path]:
         request.state.body_digest = digest.hexdigest()
         if kind == ARROW:
             path = await run_in_threadpool(_as_parquet, path)
+        elif path.suffix == ".parquet":
+            await run_in_threadpool(parquet.need_bounded, path)
         yield path
 
 
@@ -176,25 +180,33 @@ def _as_parquet(path: Path) -> Path:
     """Write an Arrow stream as Parquet beside it, batch by batch.
 
     Raises:
-        InputError: It is none, or compressed.
+        InputError: It is none, compressed, or unfolds to too much.
     """
     made = path.with_suffix(".parquet")
     try:
-        need_plain(pa.memory_map(str(path)))
+        need_bounded(pa.memory_map(str(path)), parquet.MAX_ROWS)
+        size = 0
         with (
             pa.ipc.open_stream(pa.memory_map(str(path))) as reader,
             pq.ParquetWriter(made, reader.schema) as writer,
         ):
             for batch in reader:
                 batch.validate(full=True)  # offsets are the sender's
+                size += _unfolded(batch)
+                if size > parquet.MAX_BYTES:
+                    raise InputError("the table is too large", hint="send it in parts")
                 writer.write_batch(batch)
     except (pa.ArrowException, OSError, ValueError):
         raise InputError("the body is no Arrow stream", hint=f"send {ARROW}") from None
     return made
 
 
-def read_arrow(body: bytes) -> pa.Table:
+def read_arrow(body: bytes, most_rows: int) -> pa.Table:
     """Return the table in an Arrow IPC stream, checked down to its last offset.
+
+    Args:
+        body: The stream.
+        most_rows: How many it may have.
 
     Raises:
         InputError: It is none, compressed, or too large.
@@ -202,15 +214,20 @@ def read_arrow(body: bytes) -> pa.Table:
     batches: list[pa.RecordBatch] = []
     size = 0
     try:
-        need_plain(pa.py_buffer(body))
+        need_bounded(pa.py_buffer(body), most_rows)
         with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
             for batch in reader:
                 # Offsets are the sender's: unchecked, they may point anywhere.
                 batch.validate(full=True)
-                size += batch.nbytes
+                size += _unfolded(batch)
                 if size > MAX_TABLE_BYTES:
                     raise InputError("the table is too large", hint="send it in parts")
                 batches.append(batch)
             return pa.Table.from_batches(batches, reader.schema)
     except (pa.ArrowException, OSError, ValueError):
         raise InputError("the body is no Arrow stream", hint=f"send {ARROW}") from None
+
+
+def _unfolded(batch: pa.RecordBatch) -> int:
+    """Return how many bytes a batch holds once its dictionaries are unfolded."""
+    return int(batch.nbytes) + sum(parquet.unfolded_bytes(one) for one in batch.columns)

@@ -6,8 +6,9 @@ whoever may read the member's choices, under an id that nobody guesses; another 
 if it were not there.
 """
 
+from datetime import datetime
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sayso.attest.receipts import sign_receipt
+from sayso.decision.states import microseconds
 from sayso.errors import RefusedError
 from sayso.facts import instant_of
 from sayso.model import DEFAULT_PURPOSE, Choice
@@ -34,10 +36,10 @@ from sayso.web.api.bodies import (
     takes_file,
 )
 from sayso.web.api.paging import Cursor, Limit, page_of
-from sayso.web.api.repeating import repeatable
+from sayso.web.api.repeating import repeatable, unfinished
 from sayso.web.api.tables import Taken, taken_of
 from sayso.web.problems import NotFoundError
-from sayso.web.request import caller_of, desk_of
+from sayso.web.request import caller_of, desk_of, note_read
 from sayso.workspace import member_id
 
 router = APIRouter(prefix="/api/v1", tags=["choices"])
@@ -115,16 +117,39 @@ def choose(
             )
         # When, where and through what it was said is not for a person to claim.
         channel, effective_at, country = ("web" if is_own else "staff"), None, None
-    done = desk.choose(
-        who, Choice(given.choice), purpose=given.purpose, channel=channel or "api",
-        setting_version=given.setting_version, effective_at=effective_at, country=country,
-    )  # fmt: skip
+    told_by: dict[str, Any] = {
+        "purpose": given.purpose, "channel": channel or "api",
+        "setting_version": given.setting_version, "country": country,
+    }  # fmt: skip
+    done = _before(request, who, given.choice, effective_at, told_by) or desk.choose(
+        who, Choice(given.choice), effective_at=effective_at, **told_by
+    )
     name = receipt_id(desk.workspace.ledger, who, done.index)
     where = f"/api/v1/members/{quote(who, safe='')}/receipts/{name}"
     made = Recorded(
         index=done.index, commitment=done.commitment.hex(), receipt_id=name, receipt=where
     )
     return told(made, 201, {"location": where})
+
+
+def _before(
+    request: Request, who: str, choice: str, effective_at: datetime | None, told_by: dict[str, Any]
+) -> Said | None:
+    """Return the choice that a worker which is gone recorded for this very request, if any.
+
+    An off is never looked for: said twice it is said, whatever came between the two. An on
+    recorded twice would stand above an off that came between.
+    """
+    begun, ledger = unfinished(request), desk_of(request).workspace.ledger
+    if begun is None or choice == "off":
+        return None
+    for one in choices_of(ledger, who, ledger.size()):
+        claimed_us = one.effective_us if one.claimed_us is None else one.claimed_us
+        is_when = effective_at is None or claimed_us == microseconds(effective_at)
+        is_same = all(getattr(one, name) == value for name, value in told_by.items())
+        if one.index >= begun.size and str(one.choice) == choice and is_when and is_same:
+            return one
+    return None
 
 
 @router.get("/members/{member:path}/choices", response_model=Choices, responses=answers(404))
@@ -134,6 +159,7 @@ def list_choices(
 ) -> Response:
     """List what a member said."""
     ledger, who = desk_of(request).workspace.ledger, _whom(request, member)
+    note_read(request, who)
     said = choices_of(ledger, who, ledger.size())
     rows, headers, following = page_of(
         request, said, lambda one: one.index, cursor=cursor, limit=limit
@@ -169,6 +195,7 @@ def receipt(request: Request, member: Member, name: str) -> Response:
     """Give the signed receipt of one choice, with its proof once the log covers it."""
     workspace, who = desk_of(request).workspace, _whom(request, member)
     ledger = workspace.ledger
+    note_read(request, who)
     if key_of(ledger, who) is not None:
         for one in choices_of(ledger, who, ledger.size()):
             if receipt_id(ledger, who, one.index) == name:

@@ -43,8 +43,9 @@ from sayso.web.api.bodies import (
     read_bytes,
     takes,
 )
+from sayso.web.limits import Work, dear
 from sayso.web.problems import NotFoundError
-from sayso.web.request import caller_of, desk_of
+from sayso.web.request import caller_of, desk_of, note_read
 from sayso.workspace import member_id
 
 router = APIRouter(prefix="/api/v1", tags=["decisions"])
@@ -169,6 +170,7 @@ def decide(request: Request, asked: Annotated[Question, Depends(json_of(Question
     found = desk_of(request).decide(
         asked.member, record, purpose=asked.purpose, at=asked.at, known=asked.known
     )
+    note_read(request, member_id(asked.member))
     return told(found.to_json())
 
 
@@ -179,6 +181,7 @@ def decide(request: Request, asked: Annotated[Question, Depends(json_of(Question
     openapi_extra=takes(Wanted),
 )
 @allow(Role.MEMBER, *READERS, scopes={Scope.DECISIONS_READ})
+@dear(Work.SCAN)
 def explain(request: Request, asked: Annotated[Wanted, Depends(json_of(Wanted))]) -> Response:
     """Explain a decision about a member, or about a record in the platform's content."""
     desk, caller, who = desk_of(request), caller_of(request), member_id(asked.member)
@@ -190,6 +193,7 @@ def explain(request: Request, asked: Annotated[Wanted, Depends(json_of(Wanted))]
         who, None if asked.record_id is None else member_id(asked.record_id),
         content=desk.content, purpose=asked.purpose, at=asked.at, known=asked.known,
     )  # fmt: skip
+    note_read(request, who)
     return told({**found.to_json(), "text": found.to_text()})
 
 
@@ -210,6 +214,7 @@ _ARROW_BODY = {"schema": {"type": "string", "format": "binary"}}
     },
 )  # fmt: skip
 @allow(Role.ENGINEER, Role.ADMIN, scopes={Scope.DECISIONS_READ})
+@dear(Work.BATCH)
 async def decide_many(
     request: Request,
     purpose: Annotated[PurposeName, Query()] = DEFAULT_PURPOSE,
@@ -226,7 +231,7 @@ def _decide_many(
     request: Request, kind: str, body: bytes, purpose: str, at: str | None, known: int | None
 ) -> Response:
     desk = desk_of(request)
-    content = read_arrow(body) if kind == ARROW else _table(parse(list[BatchRow], body))
+    content = read_arrow(body, BATCH_ROWS) if kind == ARROW else _table(parse(list[BatchRow], body))
     if content.num_rows > BATCH_ROWS:
         raise InputError(f"more than {BATCH_ROWS} records", hint="send them in parts")
     try:
@@ -237,6 +242,7 @@ def _decide_many(
             "the table is no content", hint="give ids as text or integers, times as timestamps"
         ) from None
     found, when, size = decided.decisions, decided.at, decided.known
+    note_read(request, None, len(found))
     if kind == ARROW:
         return Response(_arrow(found, purpose, when, size), media_type=ARROW)
     names = {mask: [str(one) for one in reasons_of(mask)] for mask in set(found.masks.tolist())}

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sayso.web.access import Scope, access_of, allow_anyone
-from sayso.web.api.answers import Problem
+from sayso.web.api.answers import Problem, declared
 from sayso.web.api.bodies import BODIES
 from sayso.web.api.repeating import is_repeatable
+from sayso.web.limits import work_of
 from sayso.web.sessions import COOKIE, CSRF_HEADER
 
 router = APIRouter(include_in_schema=False)
@@ -84,5 +85,7 @@ def _complete(operation: dict[str, Any], endpoint: object) -> None:
     if access.roles:
         operation["security"].append({"session": [], "session_token": []})
         operation["x-roles"] = sorted(access.roles)
+    if work_of(endpoint) is not None:
+        operation["responses"].update({"429": declared(429)})
     if is_repeatable(endpoint):
         operation.setdefault("parameters", []).append(_KEY)

@@ -23,12 +23,13 @@ from sayso.evidence.trace import countries_of
 from sayso.facts import instant_of
 from sayso.ledger.store import Ledger
 from sayso.model import DEFAULT_PURPOSE, Dated, Hold, Position, Source
+from sayso.publishing import published
 from sayso.rulebook.schema import read_bound
 from sayso.snapshot.manifest import iso
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import Given, PurposeName, Text, json_of, takes
-from sayso.web.api.repeating import repeatable
+from sayso.web.api.repeating import repeatable, unfinished
 from sayso.web.desk import Desk
 from sayso.web.problems import NotFoundError
 from sayso.web.request import caller_of, desk_of
@@ -164,13 +165,41 @@ def list_holds(request: Request) -> Response:
 def place(request: Request, given: Annotated[HoldGiven, Depends(json_of(HoldGiven))]) -> Response:
     """Place a hold: from its beginning on, everything in its scope stops."""
     desk = desk_of(request)
-    name, receipt = desk.workspace.place_hold(
-        given.scope, begins=given.begins, placed_by=given.placed_by, asked_by=given.asked_by,
-        ordered_by=given.ordered_by, purposes=given.purposes, condition=given.condition,
-        source=_source(desk, given.source),
-    )  # fmt: skip
+    placed = _before(request, given)
+    if placed is None:
+        name, receipt = desk.workspace.place_hold(
+            given.scope, begins=given.begins, placed_by=given.placed_by, asked_by=given.asked_by,
+            ordered_by=given.ordered_by, purposes=given.purposes, condition=given.condition,
+            source=_source(desk, given.source),
+        )  # fmt: skip
+        placed = Placed(hold_id=name, entry=receipt.index)
     desk.stir()
-    return told(Placed(hold_id=name, entry=receipt.index), 201)
+    return told(placed, 201)
+
+
+def _before(request: Request, given: HoldGiven) -> Placed | None:
+    """Return the hold that a worker which is gone placed for this very request, if any."""
+    begun, ledger = unfinished(request), desk_of(request).workspace.ledger
+    if begun is None:
+        return None
+    stood = {one.hold_id for one in published(ledger, begun.size).book.holds}
+    for entry in ledger.public("rulebook", ledger.size()):
+        if entry.index < begun.size:
+            continue
+        for one in published(ledger, entry.index + 1).book.holds:
+            if one.hold_id not in stood and _is_as_given(one, given):
+                return Placed(hold_id=one.hold_id, entry=entry.index)
+    return None
+
+
+def _is_as_given(one: Hold, given: HoldGiven) -> bool:
+    return (
+        one.scope, one.begins, set(one.purposes), one.placed_by, one.asked_by, one.ordered_by,
+        one.condition,
+    ) == (
+        given.scope, given.begins, set(given.purposes), given.placed_by, given.asked_by,
+        given.ordered_by, given.condition,
+    )  # fmt: skip
 
 
 @router.get("/holds/{hold_id}/lift-requests", response_model=Lifts, responses=answers(404))
@@ -209,8 +238,13 @@ def ask(
         "position": str(given.position), "asked_by": caller_of(request).subject,
         "asked_us": desk.now_us(), "approved_by": None, "approved_us": None, "entry": None,
     }  # fmt: skip
+    begun, column = unfinished(request), lift_request.c
     with desk.workspace.ledger.writing() as con:
-        done = con.execute(sa.insert(lift_request).values(row).returning(lift_request.c.number))
+        if begun is not None:  # by a worker that is gone: what it asked is asked anew
+            mine = [column[one] == row[one] for one in ("hold_id", "asked_by", "lifted", "source")]
+            dead = (column.asked_us >= begun.at_us, column.approved_by.is_(None))
+            con.execute(sa.delete(lift_request).where(*mine, *dead))
+        done = con.execute(sa.insert(lift_request).values(row).returning(column.number))
         row["number"] = int(done.scalar_one())
     return told(_lift(row), 201)
 
@@ -234,8 +268,13 @@ def approve(
     _need_liftable(_find(desk, hold_id), Position(row["position"]))
     claim = {"approved_by": caller.subject, "approved_us": desk.now_us()}
     mine = sa.update(lift_request).where(lift_request.c.number == number)
+    begun, column = unfinished(request), lift_request.c
+    free: sa.ColumnElement[bool] = column.approved_by.is_(None)
+    if begun is not None:  # by a worker that is gone: it may have approved, and not lifted
+        is_mine = sa.and_(column.approved_by == caller.subject, column.approved_us >= begun.at_us)
+        free = sa.or_(free, is_mine)
     with ledger.writing() as con:
-        done = con.execute(mine.where(lift_request.c.approved_by.is_(None)).values(claim))
+        done = con.execute(mine.where(free).values(claim))
     if not done.rowcount:
         raise ConflictError("the request was approved before", hint="see the hold")
     try:

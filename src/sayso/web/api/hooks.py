@@ -16,7 +16,7 @@ from sayso.snapshot.manifest import iso
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import Given, json_of, takes
-from sayso.web.api.repeating import repeatable
+from sayso.web.api.repeating import repeatable, unfinished
 from sayso.web.request import caller_of, desk_of
 from sayso.web.webhooks import Event, Hook, Hooks
 
@@ -65,7 +65,12 @@ def add(request: Request, given: Annotated[HookGiven, Depends(json_of(HookGiven)
     """Register an address; it is told what happens from now on."""
     desk = desk_of(request)
     hooks = Hooks(desk.workspace.ledger, desk.settings.webhook_hosts_allowed)
-    hook, secret = hooks.add(_owner(request), given.url, frozenset(given.events), desk.now_us())
+    owner, events, begun = _owner(request), frozenset(given.events), unfinished(request)
+    if begun is not None:  # by a worker that is gone: nobody ever saw the secret
+        for one in hooks.all(owner or ""):
+            if one.made_us >= begun.at_us and (one.url, one.events) == (given.url, events):
+                hooks.drop(owner or "", one.webhook_id)
+    hook, secret = hooks.add(owner, given.url, events, desk.now_us())
     return told({**_told(hook).model_dump(), "secret": secret}, 201)
 
 

@@ -48,7 +48,7 @@ def page_of(
     Raises:
         InputError: The cursor is none that was given here.
     """
-    after = None if cursor is None else _read(cursor)
+    after = place_in(cursor)
     sign = -1 if newest_first else 1
     found: list[T] = []
     for row in rows:
@@ -62,6 +62,15 @@ def page_of(
             return found, {"link": f'<{target}>; rel="next"'}, following
         found.append(row)
     return found, {}, None
+
+
+def place_in(cursor: str | None) -> int | None:
+    """Return the place of the last row before a page; None for the beginning.
+
+    Raises:
+        InputError: The cursor is none that was given here.
+    """
+    return None if cursor is None else _read(cursor)
 
 
 def _read(cursor: str) -> int:

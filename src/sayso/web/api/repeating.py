@@ -3,8 +3,9 @@
 Promises: the same key with the same request gives the same answer, byte for byte, and a
 header that says so; with another request it is refused; while the first is under way, too.
 The answer is kept for a day, sealed with caller and key, so that nobody without the key reads
-it. A refusal is not kept: nothing was done. A worker that died amid a request leaves its key
-taken for ten minutes; whoever repeats it after that may do the thing twice.
+it. A refusal is not kept: nothing was done. A worker that died amid a request takes its turn
+with it, so that a repeat runs at once; `unfinished` tells the route from where on the ledger
+may hold what the dead one did, and the route looks there before it does a thing again.
 
 Source: draft-ietf-httpapi-idempotency-key-header-07 (lapsed; followed as it is used).
 """
@@ -13,13 +14,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sayso.errors import InputError
+from sayso.errors import InputError, SaysoError, UnavailableError
 from sayso.web.problems import InFlightError, ReusedKeyError
 from sayso.web.request import caller_of, desk_of
 
@@ -27,11 +29,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 HEADER, REPLAYED = "idempotency-key", "idempotency-replayed"
 KEPT_US = 24 * 60 * 60 * 1_000_000
-PENDING_US = 600 * 1_000_000
 _MARK = "__sayso_repeatable__"
 # A short key could be tried by whoever reads the database.
 _KEY = re.compile(r"[\x21-\x7e]{16,200}")
 _HEADERS = ("content-type", "location", "etag", "link")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """When a request was begun whose worker is gone; nobody knows how far it came.
+
+    Attributes:
+        size: Of the ledger then.
+        at_us: The instant.
+    """
+
+    size: int
+    at_us: int
+
+
+def unfinished(request: Request) -> Begun | None:
+    """Return when this very request was begun before, by a worker that is gone; None for never."""
+    found = getattr(request.state, "unfinished", None)
+    return found if isinstance(found, Begun) else None
 
 
 def repeatable(endpoint: F) -> F:
@@ -66,30 +86,48 @@ def _once(request: Request, key: str, work: Callable[[], Response]) -> Response:
     desk, caller = desk_of(request), caller_of(request)
     secret = f"{'client' if caller.is_client else 'person'}\n{caller.subject}\n{key}"
     asked = _digest(request)
-    now_us = desk.now_us()
-    if not desk.answers.put(secret, {"asked": asked}, now_us=now_us, lasts_us=PENDING_US):
-        return _again(desk.answers.get(secret, now_us), asked)
+    with desk.turns.take(secret) as is_mine:
+        now_us = desk.now_us()
+        kept = desk.answers.get(secret, now_us)
+        if kept is not None and kept["asked"] != asked:
+            raise ReusedKeyError(
+                "this idempotency key came with another request", hint="use a new key"
+            )
+        if not is_mine:
+            raise InFlightError(
+                "a request with this idempotency key is under way", hint="repeat it in a moment"
+            )
+        if kept is not None and "status" in kept:
+            return _again(kept)
+        if kept is not None:
+            request.state.unfinished = Begun(kept["size"], kept["begun_us"])
+        else:
+            begun = {"asked": asked, "size": desk.workspace.ledger.size(), "begun_us": now_us}
+            desk.answers.put(secret, begun, now_us=now_us, lasts_us=KEPT_US)
+        return _kept(request, secret, asked, work)
+
+
+def _kept(request: Request, secret: str, asked: str, work: Callable[[], Response]) -> Response:
+    """Do it, and keep the answer."""
+    desk = desk_of(request)
     try:
         answer = work()
-    except BaseException:
-        desk.answers.drop(secret)
+    except UnavailableError:  # nobody knows whether it was done
+        raise
+    except SaysoError:
+        if unfinished(request) is None:
+            desk.answers.drop(secret)
         raise
     kept = {
         "asked": asked, "status": answer.status_code,
         "headers": {name: answer.headers[name] for name in _HEADERS if name in answer.headers},
         "body": base64.b64encode(bytes(answer.body)).decode(),
     }  # fmt: skip
-    desk.answers.replace(secret, kept, expires_us=now_us + KEPT_US)
+    desk.answers.replace(secret, kept, expires_us=desk.now_us() + KEPT_US)
     return answer
 
 
-def _again(kept: dict[str, Any] | None, asked: str) -> Response:
-    if kept is not None and kept["asked"] != asked:
-        raise ReusedKeyError("this idempotency key came with another request", hint="use a new key")
-    if kept is None or "status" not in kept:
-        raise InFlightError(
-            "a request with this idempotency key is under way", hint="repeat it in a moment"
-        )
+def _again(kept: dict[str, Any]) -> Response:
     headers = {**kept["headers"], REPLAYED: "true"}
     return Response(base64.b64decode(kept["body"]), kept["status"], headers=headers)
 

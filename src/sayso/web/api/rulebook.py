@@ -25,6 +25,7 @@ from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import Given, Instant, PurposeName, json_of, takes
 from sayso.web.api.holds import HoldTold, hold_told
 from sayso.web.desk import Desk
+from sayso.web.limits import Work, dear
 from sayso.web.problems import ChangedError, NeedsMatchError
 from sayso.web.request import desk_of
 from sayso.whatif import compare_rulebooks, named_rulebook
@@ -138,6 +139,7 @@ def put(
 
 @router.get("/rulebook/diff", response_model=Differs, responses=answers())
 @allow(*STAFF, scopes={Scope.RULEBOOK_READ})
+@dear(Work.PACK)
 def diff(
     request: Request,
     first: Annotated[str, Query(pattern="^(published|[0-9]{1,15})$")],

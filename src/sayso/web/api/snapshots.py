@@ -5,12 +5,10 @@ hand, by the digest of its manifest alone: no path comes in and none goes out. A
 when it is asked for, and verifies everything that goes into it.
 """
 
-import tempfile
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
-from starlette.background import BackgroundTask
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -26,8 +24,9 @@ from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, gives, told
 from sayso.web.api.paging import Cursor, Limit, page_of
 from sayso.web.desk import Desk
+from sayso.web.limits import Work, dear
 from sayso.web.problems import NotFoundError
-from sayso.web.request import desk_of
+from sayso.web.request import desk_of, spool_of
 
 router = APIRouter(prefix="/api/v1", tags=["snapshots"])
 
@@ -149,24 +148,19 @@ def statement(request: Request, digest: Digest) -> Response:
     responses={200: gives("application/zip", "The pack"), **answers(404, 409)},
 )
 @allow(*STAFF, scopes={Scope.EVIDENCE_READ})
-def pack(request: Request, digest: Digest) -> Response:
+@dear(Work.PACK)
+def pack(
+    request: Request, digest: Digest, place: Annotated[FilePath, Depends(spool_of)]
+) -> Response:
     """Make the pack of a snapshot, to be verified offline with `sayso verify`."""
     desk = desk_of(request)
     _entry(desk, "snapshot", manifest=digest)
     folder = _need_folder(desk, digest)
     workspace = desk.workspace
-    place = tempfile.TemporaryDirectory(prefix="sayso-pack-")
-    try:
-        out = FilePath(place.name) / f"snapshot-{digest[:16]}.zip"
-        source = Source(workspace.ledger, workspace.trust, desk.now_us())
-        pack_snapshot(source, folder, out)
-    except BaseException:
-        place.cleanup()
-        raise
-    return FileResponse(
-        out, media_type="application/zip", filename=out.name,
-        background=BackgroundTask(place.cleanup),
-    )  # fmt: skip
+    out = place / f"snapshot-{digest[:16]}.zip"
+    source = Source(workspace.ledger, workspace.trust, desk.now_us())
+    pack_snapshot(source, folder, out)
+    return FileResponse(out, media_type="application/zip", filename=out.name)
 
 
 def _listed(request: Request, kind: str, cursor: str | None, limit: int) -> Response:

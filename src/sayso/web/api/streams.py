@@ -1,7 +1,9 @@
 """Streams: what the messages of an Arrow stream say before anything in them is decoded.
 
-Promises: a stream whose buffers are compressed is refused unread, since a few bytes of it may
-become any number in memory. Does not decode.
+Promises: a stream that may become any number of rows or bytes in memory is refused unread: one
+whose buffers are compressed, one of more rows than its reader takes, one with columns of a kind
+that a few bytes fill (runs, views, nothing at all within lists). Does not decode; what
+dictionaries unfold to is for whoever reads the batches.
 
 Source: Arrow columnar format, `Message.fbs` and "Serialization and IPC"; the binary form of
 FlatBuffers.
@@ -19,25 +21,89 @@ _DICTIONARY_BATCH, _RECORD_BATCH = 2, 3
 _VERSION_5 = 4
 # Places of fields in their tables.
 _VERSION, _HEADER_TYPE, _HEADER, _CUSTOM_METADATA = 0, 1, 2, 4
-_DICTIONARY_DATA, _COMPRESSION = 1, 3
+_DICTIONARY_DATA, _BATCH_LENGTH, _COMPRESSION = 1, 0, 3
+# Of the schema, with what stands within others.
+MAX_COLUMNS, MAX_DEPTH = 1_000, 5
+MAX_FIXED_BYTES = 64
 
 
-def need_plain(source: pa.Buffer | pa.NativeFile) -> None:
-    """Refuse an Arrow stream with a compressed buffer in it.
+def need_bounded(source: pa.Buffer | pa.NativeFile, most_rows: int) -> None:
+    """Refuse an Arrow stream that may unfold to more than it brings.
+
+    Args:
+        source: The stream.
+        most_rows: Of all batches together, and of a dictionary.
 
     Raises:
-        InputError: It has one.
+        InputError: It may.
         ArrowException, OSError, ValueError: It is no Arrow stream.
     """
-    for message in pa.ipc.MessageReader.open_stream(source):
+    rows = 0
+    for number, message in enumerate(pa.ipc.MessageReader.open_stream(source)):
+        if not number:
+            _need_plain_columns(pa.ipc.read_schema(message))
+            continue
         try:
-            is_compressed = _is_compressed(bytes(message.metadata))
+            metadata = bytes(message.metadata)
+            is_compressed = _is_compressed(metadata)
+            length, is_dictionary = _length(metadata)
         except (struct.error, IndexError):
             raise ValueError("a message cannot be read") from None
         if is_compressed:
             raise InputError(
                 "the buffers of the Arrow stream are compressed", hint="send them as they are"
             )
+        rows += 0 if is_dictionary else length
+        if length < 0 or max(rows, length) > most_rows:
+            raise InputError(f"more than {most_rows} records", hint="send them in parts")
+
+
+def _need_plain_columns(shape: pa.Schema) -> None:
+    left = [(one.type, False, 0) for one in shape]
+    looked = 0
+    while left:
+        kind, in_list, depth = left.pop()
+        looked += 1
+        if looked > MAX_COLUMNS or depth > MAX_DEPTH:
+            raise InputError("the Arrow stream has too many columns", hint="send those of content")
+        if isinstance(kind, pa.BaseExtensionType):
+            kind = kind.storage_type
+        if pa.types.is_struct(kind) and kind.num_fields:
+            left += [(kind.field(i).type, in_list, depth + 1) for i in range(kind.num_fields)]
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            left.append((kind.value_type, True, depth + 1))
+        elif pa.types.is_dictionary(kind) and not depth:
+            left.append((kind.value_type, True, MAX_DEPTH))
+        elif not (_is_plain(kind) or (pa.types.is_null(kind) and not in_list)):
+            raise InputError(
+                "a column of the Arrow stream is of a kind that a few bytes may fill",
+                hint="send text, numbers, times and lists of text",
+            )
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether each value of a kind takes room of its own."""
+    types = pa.types
+    return bool(
+        types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+        or types.is_decimal(kind) or types.is_temporal(kind) or types.is_string(kind)
+        or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+        or (types.is_fixed_size_binary(kind) and 0 < kind.byte_width <= MAX_FIXED_BYTES)
+    )  # fmt: skip
+
+
+def _length(metadata: bytes) -> tuple[int, bool]:
+    """Return the rows of a batch, and whether it is a dictionary."""
+    message = _read("<I", metadata, 0)
+    kind_at = _field(metadata, message, _HEADER_TYPE)
+    kind = 0 if kind_at is None else metadata[kind_at]
+    batch = _table(metadata, message, _HEADER)
+    if kind == _DICTIONARY_BATCH and batch is not None:
+        batch = _table(metadata, batch, _DICTIONARY_DATA)
+    elif kind != _RECORD_BATCH:
+        return 0, False
+    at = None if batch is None else _field(metadata, batch, _BATCH_LENGTH)
+    return 0 if at is None else _read("<q", metadata, at), kind == _DICTIONARY_BATCH
 
 
 def _is_compressed(metadata: bytes) -> bool:

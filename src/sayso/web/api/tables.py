@@ -15,6 +15,7 @@ from starlette.responses import Response
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import file_of, takes_file
+from sayso.web.limits import Work, dear
 from sayso.web.request import desk_of
 
 router = APIRouter(prefix="/api/v1", tags=["tables"])
@@ -48,6 +49,7 @@ class Taken(Shape):
     "/members", response_model=Taken, responses=answers(409, 415), openapi_extra=takes_file()
 )
 @allow(Role.ADMIN, scopes={Scope.MEMBERS_WRITE})
+@dear(Work.FILE)
 def take_members(request: Request, file: Annotated[FilePath, Depends(file_of)]) -> Response:
     """Put a file in the place of the members table."""
     return taken_of(request, "members", file)
@@ -57,6 +59,7 @@ def take_members(request: Request, file: Annotated[FilePath, Depends(file_of)]) 
     "/notices", response_model=Taken, responses=answers(409, 415), openapi_extra=takes_file()
 )
 @allow(Role.ADMIN, scopes={Scope.NOTICES_WRITE})
+@dear(Work.FILE)
 def take_notices(request: Request, file: Annotated[FilePath, Depends(file_of)]) -> Response:
     """Put a file in the place of the notices table."""
     return taken_of(request, "notices", file)

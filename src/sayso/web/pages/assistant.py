@@ -21,6 +21,7 @@ from sayso.ledger.kept import delete_kept, kept_of
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.languages import language_of, translations
+from sayso.web.limits import Work, dear
 from sayso.web.rendering import Page, environment, frame_of, render
 from sayso.web.request import caller_of, desk_of
 from sayso.writing import Asked, Sampling, ask_bio, ask_post, parse_exchange, stream
@@ -112,6 +113,7 @@ def assistant(request: Request) -> Response:
 
 @router.post(PATH)
 @allow(Role.MEMBER)
+@dear(Work.TEXT)
 def write(
     request: Request,
     kind: Annotated[str, Form()] = "post",

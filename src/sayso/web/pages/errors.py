@@ -24,27 +24,36 @@ class ErrorPage(Page):
         detail: What to do, in English; empty where nothing can be done.
         words: What was written into the form that was refused.
         sign_in: Where to sign in again; empty where that is not it.
+        wait_seconds: After which it may be asked for again; 0 where that is not it.
     """
 
     message: str = ""
     detail: str = ""
     words: tuple[str, ...] = field(default=(), repr=False)
     sign_in: str = ""
+    wait_seconds: int = 0
 
 
 def page(
     request: Request, status: int, name: str, message: str, hint: str,
-    words: tuple[str, ...] = (), sign_in: str = "",
+    words: tuple[str, ...] = (), sign_in: str = "", wait_seconds: int = 0,
 ) -> Response:  # fmt: skip
     """Return the page of an error; `name` is the last word of its type."""
     title = TITLES.get(name, "This was refused")
     if name in _TOLD_BY_TITLE:
         message = ""
-    told = ErrorPage(title, message[:1].upper() + message[1:], hint, words, sign_in)
-    return render(request, "error.html", told, status)
+    if wait_seconds:  # said in the language of the page, which a hint is not
+        hint = ""
+    told = ErrorPage(title, message[:1].upper() + message[1:], hint, words, sign_in, wait_seconds)
+    answer = render(request, "error.html", told, status)
+    if wait_seconds:
+        answer.headers["retry-after"] = str(wait_seconds)
+    return answer
 
 
-async def unsent(request: Request, status: int, name: str, message: str, hint: str) -> Response:
+async def unsent(
+    request: Request, status: int, name: str, message: str, hint: str, wait_seconds: int = 0
+) -> Response:
     """Return the page of a form that was refused, with the words that somebody wrote into it.
 
     A form is never answered by a way to the provider of identities: its page's policy keeps
@@ -59,7 +68,7 @@ async def unsent(request: Request, status: int, name: str, message: str, hint: s
     if status == 401:
         message = hint = ""
         sign_in = sign_in_path(request.url.path)
-    return page(request, status, name, message, hint, words, sign_in)
+    return page(request, status, name, message, hint, words, sign_in, wait_seconds)
 
 
 # Fields of forms that hold a person's own words.

@@ -29,7 +29,7 @@ from sayso.web.once import once
 from sayso.web.pages.purposes import FOR, PATH, PageOfSetting, called, setting_asked
 from sayso.web.pages.receipts import receipt_path
 from sayso.web.rendering import Page, render
-from sayso.web.request import caller_of, desk_of
+from sayso.web.request import caller_of, desk_of, note_read
 
 CHANNEL = "objection-form"
 MOST_LETTERS = 4000
@@ -106,6 +106,8 @@ def read_reasons(request: Request) -> Response:
     """Show officers why members object."""
     found = kept_of_all(desk_of(request).workspace.ledger, REASON)
     newest = sorted(found, key=lambda one: one[1].kept_us, reverse=True)[:MOST_REASONS]
+    for who in sorted({who for who, _ in newest}):
+        note_read(request, who)
     page = Reasons("Why members object", tuple(_reason(request, one, who) for who, one in newest))
     return render(request, "console-objections.html", page)
 

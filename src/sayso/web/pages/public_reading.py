@@ -103,13 +103,14 @@ class Reading:
         return changes_of(self.publications)
 
     @cached_property
-    def _folders(self) -> Folders:
+    def folders(self) -> Folders:
+        """The training sets that are at hand, with their signatures checked."""
         return Folders(self.workspace.ledger, self.workspace.trust)
 
     @cached_property
     def builds(self) -> tuple[Build, ...]:
         """Every training set."""
-        return tuple(self._folders.builds(self.workspace.ledger))
+        return tuple(self.folders.builds(self.workspace.ledger))
 
     @cached_property
     def told(self) -> Mapping[int, Told]:
@@ -161,7 +162,7 @@ class Reading:
 
     def summary(self, entry: int | None) -> Summary | None:
         """Return the summary of a training set; None where it is not at hand."""
-        folder = self._folders.by_entry.get(entry) if entry is not None else None
+        folder = self.folders.by_entry.get(entry) if entry is not None else None
         if folder is None:
             return None
         manifest = folder.manifest

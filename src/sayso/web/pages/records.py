@@ -16,14 +16,15 @@ from starlette.responses import Response
 from sayso.decision.explain import SENTENCES
 from sayso.decision.one import decide
 from sayso.errors import InputError
-from sayso.evidence.entries import Folders
 from sayso.evidence.trace_member import MemberBuild, MemberRun, trace_member
 from sayso.facts import OwnRecord, own_records_of
 from sayso.model import Category, Choice, Facts, Presence, Withdrawal
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
+from sayso.web.limits import Work, dear
 from sayso.web.pages import law as laws
 from sayso.web.pages import public_words
+from sayso.web.pages.public_reading import reading_of
 from sayso.web.pages.purposes import FOR, PATH, PageOfSetting, setting_asked
 from sayso.web.rendering import render
 from sayso.web.request import caller_of, desk_of
@@ -101,6 +102,7 @@ class Records(PageOfSetting):
 @router.get(PATH + "/records")
 @router.get(FOR + "/records")
 @allow(Role.MEMBER)
+@dear(Work.SCAN)
 def records(request: Request, page: str = "1") -> Response:
     """Show what became of a member's records."""
     desk, who = desk_of(request), caller_of(request).member_id
@@ -109,7 +111,7 @@ def records(request: Request, page: str = "1") -> Response:
     asked, others = setting_asked(request)
     purpose = asked.purpose.name
     rows = list(_rows(desk, who, purpose, number)) if desk.content else []
-    traced = _builds(desk, who, purpose)
+    traced = _builds(request, who, purpose)
     built = traced or ()
     told = Records(
         title="My records",
@@ -147,13 +149,15 @@ def _excerpt(one: OwnRecord) -> str:
     return words if len(words) <= EXCERPT_LETTERS else f"{words[:EXCERPT_LETTERS]} …"
 
 
-def _builds(desk: Desk, who: str, purpose: str) -> tuple[MemberBuild, ...] | None:
+def _builds(request: Request, who: str, purpose: str) -> tuple[MemberBuild, ...] | None:
     """Return every training set for a purpose; None where nobody can tell any more."""
+    desk = desk_of(request)
     if desk.member_facts(who, purpose).presence is Presence.ERASED:
         return None
     workspace = desk.workspace
     try:
-        folders = Folders(workspace.ledger, workspace.trust)
+        # As they were read for everybody: their manifests and signatures are the dear part.
+        folders = reading_of(request).folders
         traced = trace_member(workspace.ledger, workspace.trust, folders, who).snapshots
     except InputError:  # they never stood in the ledger, and so in no training set
         return ()

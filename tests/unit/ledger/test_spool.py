@@ -1,0 +1,73 @@
+"""What a request brought goes with it, or with the next who looks where its process is gone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sayso.ledger.spool import FOLDER, is_spooling, spooling, sweep_spool
+from sayso.opening import init_workspace, open_workspace
+from tests.e2e.cli import environment
+from tests.town import Clock
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from sayso.ledger.spool import spooling
+
+with spooling(Path(sys.argv[1])) as place:
+    (place / "body.csv").write_text("somebody's")
+    print(place, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_its_own_and_goes_with_the_block(tmp_path: Path) -> None:
+    with spooling(tmp_path) as one, spooling(tmp_path) as other:
+        (one / "body").write_text("x")
+        assert one != other
+        assert {one.parent, other.parent} == {tmp_path / FOLDER}
+        assert one.stat().st_mode & 0o077 == 0
+    with pytest.raises(ValueError, match="amid"), spooling(tmp_path) as failed:
+        raise ValueError("amid it")
+
+    assert not failed.exists()
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_what_the_living_are_at_stays(tmp_path: Path) -> None:
+    with spooling(tmp_path) as mine:
+        swept = sweep_spool(tmp_path)
+        assert (swept.names, swept.is_complete) == ((), False)
+        assert is_spooling(tmp_path)
+        assert mine.is_dir()
+    assert sweep_spool(tmp_path).is_complete
+    assert not is_spooling(tmp_path)
+
+
+def test_opening_sweeps_what_the_dead_left(tmp_path: Path) -> None:
+    init_workspace(tmp_path / "ws", Clock()).close()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "ws")], stdout=subprocess.PIPE,
+        encoding="utf-8", env=environment(),
+    )  # fmt: skip
+    try:
+        assert holder.stdout
+        place = Path(holder.stdout.readline().strip())
+        open_workspace(tmp_path / "ws", Clock()).close()
+        stays = (place / "body.csv").read_text()
+    finally:
+        holder.kill()
+        holder.communicate()
+    left = place.is_dir()
+    open_workspace(tmp_path / "ws", Clock()).close()
+
+    assert stays == "somebody's"
+    assert left, "nobody tidied up behind the dead"
+    assert not place.exists()
+
+
+def test_a_workspace_that_never_had_any_is_swept(tmp_path: Path) -> None:
+    assert sweep_spool(tmp_path).is_complete
+    assert not is_spooling(tmp_path)

@@ -1,0 +1,268 @@
+"""Bodies that few bytes fill and that would unfold to any number: refused, and never unfolded."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sayso.errors import InputError
+from sayso.web.access import Scope
+from sayso.web.api import parquet
+from sayso.web.api.bodies import ARROW, read_arrow
+from sayso.web.api.parquet import need_bounded
+from tests.town import MEMBER_COLUMNS, member_row
+from tests.unit.web.asking import Service
+
+MIB = 1 << 20
+PARQUET = "application/vnd.apache.parquet"
+ROWS = 1000
+
+
+def stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def folded(rows: int, value_bytes: int) -> pa.DictionaryArray:
+    """Return one long value that stands in every row."""
+    indices = pa.array([0] * rows, pa.int8())
+    return pa.DictionaryArray.from_arrays(indices, pa.array(["x" * value_bytes]))
+
+
+def nulls_within(rows: int) -> pa.ListArray:
+    """Return one list of so many nulls, which take no room."""
+    return pa.ListArray.from_arrays(pa.array([0, rows], pa.int32()), pa.nulls(rows))
+
+
+def deep(levels: int) -> pa.DataType:
+    kind: pa.DataType = pa.string()
+    for _ in range(levels):
+        kind = pa.list_(kind)
+    return kind
+
+
+STREAMS: dict[str, Callable[[], pa.Table]] = {
+    "rows of nothing": lambda: pa.table({"text": pa.nulls(1 << 24)}),
+    "runs": lambda: pa.table(
+        {"text": pa.RunEndEncodedArray.from_arrays(pa.array([ROWS], pa.int64()), pa.array(["x"]))}
+    ),
+    "views": lambda: pa.table({"text": pa.array(["x" * 100], pa.string_view())}),
+    "nulls in a list": lambda: pa.table({"mentions": nulls_within(1 << 24)}),
+    "wide values of nothing": lambda: pa.table({"text": pa.array([b""] * 9, pa.binary(0))}),
+    "lists of fixed size": lambda: pa.table({"a": pa.array([[1, 2]], pa.list_(pa.int8(), 2))}),
+    "many columns": lambda: pa.table({f"c{n}": pa.array([1]) for n in range(2000)}),
+    "lists of lists of lists": lambda: pa.table({"a": pa.array([None], deep(9))}),
+    "a dictionary in a list": lambda: pa.table(
+        {"mentions": pa.ListArray.from_arrays(pa.array([0, 9], pa.int32()), folded(9, 9))}
+    ),
+    "a dictionary of long values": lambda: pa.table({"text": folded(100_000, MIB)}),
+}
+
+
+@pytest.mark.parametrize("what", STREAMS)
+def test_a_stream_that_would_unfold_is_refused_with_little_memory(what: str) -> None:
+    body = stream(STREAMS[what]())
+    before = pa.default_memory_pool().bytes_allocated()
+
+    with pytest.raises(InputError):
+        read_arrow(body, 1_000_000)
+
+    assert len(body) < 3 * MIB
+    assert pa.default_memory_pool().bytes_allocated() - before < 8 * MIB
+
+
+def test_what_common_writers_write_is_read() -> None:
+    table = pa.table(
+        {
+            "record_id": pa.array(range(ROWS)),
+            "category": pa.array(["post"] * ROWS).dictionary_encode(),
+            "written_at": pa.array([0] * ROWS, pa.timestamp("us", "UTC")),
+            "mentions": pa.array([["a"], []] * (ROWS // 2), pa.list_(pa.string())),
+            "text": pa.array(["x"] * ROWS, pa.large_string()),
+            "more": pa.array([{"a": 1, "b": [{"c": "x"}]}] * ROWS),
+            "nothing": pa.nulls(ROWS),
+            "amount": pa.array([None] * ROWS, pa.decimal128(9, 2)),
+            "part": pa.array([b"0123456789abcdef"] * ROWS, pa.binary(16)),
+        }
+    )
+
+    assert read_arrow(stream(table), ROWS).equals(table)
+    with pytest.raises(InputError, match="999"):
+        read_arrow(stream(table), ROWS - 1)
+
+
+def test_a_dictionary_is_counted_as_what_it_unfolds_to() -> None:
+    column = pa.DictionaryArray.from_arrays(
+        pa.array([0, 1, None, 1], pa.int32()), pa.array(["abc", "de"])
+    )
+
+    assert parquet.unfolded_bytes(column) == 7
+    assert parquet.unfolded_bytes(pa.ListArray.from_arrays([0, 4], column)) == 7
+    assert parquet.unfolded_bytes(pa.array(["abc"])) == 0
+
+
+# ---- Parquet ----------------------------------------------------------------------------
+
+
+def members(path: Path, **how: Any) -> Path:
+    rows = [member_row(f"m{n}") for n in range(ROWS)]
+    table = pa.Table.from_pylist(rows).append_column("tags", pa.array([["a", "b"], []] * 500))
+    pq.write_table(table, path, **how)
+    return path
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {}, {"compression": "zstd"}, {"compression": "none"}, {"data_page_version": "2.0"},
+        {"use_dictionary": False}, {"row_group_size": 10}, {"data_page_size": 64},
+        {"write_statistics": False}, {"use_byte_stream_split": False, "version": "1.0"},
+    ],
+)  # fmt: skip
+def test_what_pyarrow_writes_is_taken(tmp_path: Path, how: dict[str, Any]) -> None:
+    need_bounded(members(tmp_path / "a.parquet", **how))
+
+
+@pytest.mark.parametrize("version", ["V1", "V2"])
+def test_what_duckdb_writes_is_taken(tmp_path: Path, version: str) -> None:
+    made = members(tmp_path / "a.parquet")
+    out = tmp_path / "b.parquet"
+    with duckdb.connect() as con:
+        con.execute(
+            f"COPY (FROM read_parquet('{made}')) TO '{out}' (PARQUET_VERSION {version}, "
+            "COMPRESSION zstd)"
+        )
+
+    need_bounded(out)
+
+
+def test_an_empty_table_is_taken(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"member_id": pa.array([], pa.string())}), tmp_path / "a.parquet")
+
+    need_bounded(tmp_path / "a.parquet")
+
+
+def written(table: pa.Table, path: Path, **how: Any) -> Path:
+    pq.write_table(table, path, **how)
+    return path
+
+
+def fixed(rows: int, width: int) -> pa.Array:
+    return pa.array([b"x" * width] * rows, pa.binary(width))
+
+
+FILES: dict[str, Callable[[Path], Path]] = {
+    # 100,000 rows of a MiB each in some MiB.
+    "a dictionary of long values": lambda path: written(
+        pa.table({"member_id": folded(100_000, MIB)}), path, row_group_size=100_000
+    ),
+    "a list of a dictionary of long values": lambda path: written(
+        pa.table({"tags": pa.ListArray.from_arrays([0, 100_000], folded(100_000, MIB))}), path
+    ),
+    "prefixes": lambda path: written(
+        pa.table({"member_id": ["x" * 100] * 9}), path, use_dictionary=False,
+        column_encoding={"member_id": "DELTA_BYTE_ARRAY"},
+    ),
+    "wide values of fixed width": lambda path: written(pa.table({"a": fixed(9, 9999)}), path),
+    "many columns": lambda path: written(
+        pa.table({f"c{n}": pa.array([1]) for n in range(1001)}), path
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_file_that_would_unfold_is_refused_with_little_memory(what: str, tmp_path: Path) -> None:
+    path = FILES[what](tmp_path / "a.parquet")
+    pool = pa.default_memory_pool()
+    before = pool.bytes_allocated()
+
+    with pytest.raises(InputError):
+        need_bounded(path)
+
+    assert path.stat().st_size < 8 * MIB
+    assert pool.bytes_allocated() - before < 8 * MIB
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("MAX_ROWS", ROWS - 1), ("MAX_BYTES", 10_000), ("MAX_COLUMNS", 2)]
+)
+def test_bounds_hold_to_the_row_and_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    path = members(tmp_path / "a.parquet")
+    monkeypatch.setattr(parquet, name, most)
+
+    with pytest.raises(InputError, match=str(most)):
+        need_bounded(path)
+
+
+def test_pages_are_believed_and_not_the_footer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What compresses to nothing counts as what it becomes."""
+    table = pa.table({"member_id": [f"{n:06d}" + "x" * 1000 for n in range(ROWS)]})
+    path = written(table, tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
+    monkeypatch.setattr(parquet, "MAX_BYTES", 500_000)
+
+    assert path.stat().st_size < 50_000
+    with pytest.raises(InputError, match="500000 bytes"):
+        need_bounded(path)
+
+
+def test_any_damage_is_refused_or_harmless(tmp_path: Path) -> None:
+    whole = members(tmp_path / "a.parquet", compression="none").read_bytes()
+    path = tmp_path / "b.parquet"
+    refused = 0
+    for place in range(0, len(whole), 97):
+        for sign in (0x00, 0x7F, 0xFF):
+            path.write_bytes(whole[:place] + bytes([sign]) + whole[place + 1 :])
+            try:
+                need_bounded(path)
+            except InputError:
+                refused += 1
+    for size in (0, 4, 12, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError):
+            need_bounded(path)
+
+    assert refused > 0
+
+
+def test_such_a_file_is_no_body(service: Service, tmp_path: Path) -> None:
+    job = service.token(Scope.MEMBERS_WRITE, Scope.CHOICES_WRITE)
+    bomb = FILES["a dictionary of long values"](tmp_path / "a.parquet").read_bytes()
+    size = service.desk.workspace.ledger.size()
+
+    for method, path in (("PUT", "/members"), ("POST", "/choices")):
+        told = service.ask(method, path, job, content=bomb, more={"content-type": PARQUET})
+        streamed = service.ask(
+            method,
+            path,
+            job,
+            content=stream(STREAMS["a dictionary of long values"]()),
+            more={"content-type": ARROW},
+        )
+        assert (told.status_code, streamed.status_code) == (400, 400)
+    assert service.desk.workspace.ledger.size() == size
+
+
+def test_a_plain_file_is_taken(service: Service, tmp_path: Path) -> None:
+    job = service.token(Scope.MEMBERS_WRITE)
+    sink = io.BytesIO()
+    rows = [member_row("maya"), member_row("wing", "HK")]
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+
+    told = service.ask(
+        "PUT", "/members", job, content=sink.getvalue(), more={"content-type": PARQUET}
+    )
+
+    assert told.status_code == 200
+    assert told.json()["rows"] == len(rows)
+    assert set(rows[0]) == set(MEMBER_COLUMNS)
