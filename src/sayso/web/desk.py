@@ -27,7 +27,6 @@ from sayso.settings import WebSettings, load_settings
 from sayso.web.assisting import Writer
 from sayso.web.clients import Clients
 from sayso.web.limits import Limits
-from sayso.web.reads import Reads
 from sayso.web.sealed import Sealed, make_tables
 from sayso.web.sessions import Sessions
 from sayso.web.telemetry import DELIVERED
@@ -61,7 +60,6 @@ class Desk:
         sign_ins: Sign-ins under way.
         answers: What was answered under an idempotency key.
         turns: What one request at a time may do, in whichever worker it is.
-        reads: Notes who reads what of a member.
         limits: How often one caller may ask for what is dear.
         clients: Service clients.
         writer: Who writes for members.
@@ -75,7 +73,6 @@ class Desk:
     sign_ins: Sealed
     answers: Sealed
     turns: Turns
-    reads: Reads
     limits: Limits
     clients: Clients
     writer: Writer
@@ -158,7 +155,6 @@ class Desk:
 
     def start(self) -> None:
         """Begin to bring entries into the log, to tell and to note."""
-        self.reads.start()
         self.workspace.committer = Committer(self.workspace.ledger)
         self._logging = threading.Thread(target=self._integrate, name="sayso-log", daemon=True)
         self._logging.start()
@@ -179,7 +175,6 @@ class Desk:
                 thread.join(max(0.0, ends - time.monotonic()))
                 if thread.is_alive():
                     LOG.warning("'%s' was not waited for any longer", thread.name)
-        self.reads.close()
         self.writer.close()
         self.present.close()
         self.turns.close()
@@ -239,7 +234,7 @@ def desk_over(
     release = workspace.path / settings.release if settings.release else None
     return Desk(
         workspace, Present(workspace), settings, Sessions(Sealed(ledger, "session")),
-        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Turns(ledger), Reads(ledger),
+        Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Turns(ledger),
         Limits(ledger, settings), Clients(ledger), Writer(workspace, release), is_demonstration,
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Reads: each answer about a member to somebody else is noted, in the database and the log.
 
-Promises: what a person of the staff reads is noted before they get it, and not given where it
-cannot be noted. What jobs read is noted within a second, many at once, since a decision must
-not wait for a disk; where too many wait to be noted, jobs get no answer. What a member reads
-of their own is nobody's business and is noted nowhere.
+Promises: what is read is noted before it is told, and not told where it cannot be noted. What
+a member reads of their own is nobody's business and is noted nowhere; neither is the single
+decision that a job asks for, thousands of times a second, which tells that job no more than
+whether it may use a record.
 
 One line of JSON for each goes to the logger `sayso.web.reads`, with the member's tag and not
 their id.
@@ -11,99 +11,38 @@ their id.
 
 import json
 import logging
-import threading
-from collections.abc import Callable, Sequence
 
-from sayso.errors import UnavailableError
+from starlette.requests import Request
+
 from sayso.facts import instant_of
-from sayso.ledger.reads import Read, note_reads
-from sayso.ledger.store import Ledger
+from sayso.ledger.reads import Read, add_read
 from sayso.snapshot.manifest import iso
+from sayso.web.request import caller_of, desk_of
+from sayso.web.telemetry import route_of
 
 LOG = logging.getLogger("sayso.web.reads")
-NOTE_SECONDS = 0.2
-# So many may wait; they are few seconds' worth of one worker.
-MOST_WAITING = 20_000
 CLIENT = "client"
 
 
-class Reads:
-    """Notes the reads of one worker.
+def note_read(request: Request, member_id: str | None, rows: int = 1) -> None:
+    """Note that a request is told something of a member, or of many where none is named.
 
-    Args:
-        ledger: In whose database.
+    Raises:
+        UnavailableError: It could not be noted, and so nothing may be told.
     """
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._lock = threading.Lock()
-        self._noting = threading.Lock()
-        self._waiting: list[Read] = []
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to note what waits."""
-        self._thread = threading.Thread(target=self._run, name="sayso-reads", daemon=True)
-        self._thread.start()
-
-    def note(self, read: Read) -> None:
-        """Note a read before this returns.
-
-        Raises:
-            UnavailableError: It could not be noted.
-        """
-        _tell([read], note_reads(self._ledger, [read]))
-
-    def note_soon(self, read: Read) -> None:
-        """Note a read within a second.
-
-        Raises:
-            UnavailableError: Too many wait to be noted.
-        """
-        with self._lock:
-            if len(self._waiting) >= MOST_WAITING:
-                raise UnavailableError("reads cannot be noted", hint="repeat it in a moment")
-            self._waiting.append(read)
-
-    def flush(self) -> None:
-        """Note whatever waits.
-
-        Raises:
-            UnavailableError: The database did not answer; all of it waits still.
-        """
-        with self._noting:
-            with self._lock:
-                some = tuple(self._waiting)
-            tags = note_reads(self._ledger, some)
-            with self._lock:
-                del self._waiting[: len(some)]
-        _tell(some, tags)
-
-    def close(self) -> None:
-        """End the thread, and note what waits."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
-        self._try(self.flush)
-
-    def _run(self) -> None:
-        while not self._ended.wait(NOTE_SECONDS):
-            self._try(self.flush)
-
-    @staticmethod
-    def _try(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001  what waits is tried again, whatever it was
-            LOG.warning("reads wait to be noted: %s", type(error).__name__)
-
-
-def _tell(reads: Sequence[Read], tags: Sequence[bytes | None]) -> None:
-    for one, tag in zip(reads, tags, strict=True):
-        told = {
-            "at": iso(instant_of(one.at_us)), "by": one.subject, "role": one.role,
-            "route": one.route, "member": None if tag is None else tag.hex(), "rows": one.rows,
-            "request": one.request_id,
-        }  # fmt: skip
-        LOG.info("%s", json.dumps(told))
+    desk, caller = desk_of(request), caller_of(request)
+    if not caller.is_client and caller.member_id and caller.member_id == member_id:
+        return
+    read = Read(
+        at_us=desk.now_us(), subject=caller.subject,
+        role=CLIENT if caller.is_client else " ".join(sorted(caller.roles)),
+        route=f"{request.method} {route_of(request.scope)}", member_id=member_id, rows=rows,
+        request_id=request.state.request_id,
+    )  # fmt: skip
+    tag = add_read(desk.workspace.ledger, read)
+    told = {
+        "at": iso(instant_of(read.at_us)), "by": read.subject, "role": read.role,
+        "route": read.route, "member": None if tag is None else tag.hex(), "rows": read.rows,
+        "request": read.request_id,
+    }  # fmt: skip
+    LOG.info("%s", json.dumps(told))

@@ -13,16 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from sayso.errors import RefusedError
-from sayso.ledger.reads import Read
 from sayso.ledger.spool import spooling
 from sayso.web.access import Caller, access_of
 from sayso.web.desk import Desk
 from sayso.web.limits import work_of
 from sayso.web.privacy_control import obey, says_so
 from sayso.web.problems import NotSignedInError
-from sayso.web.reads import CLIENT
 from sayso.web.sessions import SAFE, Session, need_token
-from sayso.web.telemetry import route_of
 
 
 def desk_of(request: Request) -> Desk:
@@ -88,27 +85,6 @@ def _session(desk: Desk, request: Request) -> Session:
         desk.sessions.end(session)
         return Session()
     return session
-
-
-def note_read(request: Request, member_id: str | None, rows: int = 1) -> None:
-    """Note that a request is told something of a member, or of many where none is named.
-
-    Raises:
-        UnavailableError: It could not be noted, and so nothing may be told.
-    """
-    desk, caller = desk_of(request), caller_of(request)
-    if not caller.is_client and caller.member_id and caller.member_id == member_id:
-        return
-    read = Read(
-        at_us=desk.now_us(), subject=caller.subject,
-        role=CLIENT if caller.is_client else " ".join(sorted(caller.roles)),
-        route=f"{request.method} {route_of(request.scope)}", member_id=member_id, rows=rows,
-        request_id=request.state.request_id,
-    )  # fmt: skip
-    if caller.is_client:
-        desk.reads.note_soon(read)
-    else:
-        desk.reads.note(read)
 
 
 def _bearer(request: Request) -> str | None:

@@ -39,7 +39,8 @@ from sayso.web.api.paging import Cursor, Limit, page_of
 from sayso.web.api.repeating import repeatable, unfinished
 from sayso.web.api.tables import Taken, taken_of
 from sayso.web.problems import NotFoundError
-from sayso.web.request import caller_of, desk_of, note_read
+from sayso.web.reads import note_read
+from sayso.web.request import caller_of, desk_of
 from sayso.workspace import member_id
 
 router = APIRouter(prefix="/api/v1", tags=["choices"])

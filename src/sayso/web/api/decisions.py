@@ -45,7 +45,8 @@ from sayso.web.api.bodies import (
 )
 from sayso.web.limits import Work, dear
 from sayso.web.problems import NotFoundError
-from sayso.web.request import caller_of, desk_of, note_read
+from sayso.web.reads import note_read
+from sayso.web.request import caller_of, desk_of
 from sayso.workspace import member_id
 
 router = APIRouter(prefix="/api/v1", tags=["decisions"])
@@ -170,7 +171,8 @@ def decide(request: Request, asked: Annotated[Question, Depends(json_of(Question
     found = desk_of(request).decide(
         asked.member, record, purpose=asked.purpose, at=asked.at, known=asked.known
     )
-    note_read(request, member_id(asked.member))
+    if not caller_of(request).is_client:
+        note_read(request, member_id(asked.member))
     return told(found.to_json())
 
 

@@ -17,7 +17,8 @@ from sayso.snapshot.manifest import iso
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.paging import Cursor, Limit, page_of, place_in
-from sayso.web.request import desk_of, note_read
+from sayso.web.reads import note_read
+from sayso.web.request import desk_of
 from sayso.workspace import member_id
 
 router = APIRouter(prefix="/api/v1", tags=["reads"])
@@ -60,12 +61,12 @@ def list_reads(
 ) -> Response:
     """List who read what of which member."""
     ledger = desk_of(request).workspace.ledger
+    who = None if member is None else member_id(member)
     tag = None
-    if member is not None:
-        who = member_id(member)
+    if who is not None:
         key = key_of(ledger, who)
-        note_read(request, who)
         if key is None:
+            note_read(request, who)
             return told(ReadsTold(reads=[], next=None))
         tag = receipt_tag(key)
     rows, headers, following = page_of(
@@ -80,4 +81,6 @@ def list_reads(
         )
         for one in rows
     ]  # fmt: skip
+    if who is not None:
+        note_read(request, who)
     return told(ReadsTold(reads=found, next=following), headers=headers)

@@ -28,8 +28,9 @@ from sayso.web.languages import language_of, translations
 from sayso.web.once import once
 from sayso.web.pages.purposes import FOR, PATH, PageOfSetting, called, setting_asked
 from sayso.web.pages.receipts import receipt_path
+from sayso.web.reads import note_read
 from sayso.web.rendering import Page, render
-from sayso.web.request import caller_of, desk_of, note_read
+from sayso.web.request import caller_of, desk_of
 
 CHANNEL = "objection-form"
 MOST_LETTERS = 4000
