@@ -31,12 +31,37 @@ def test_another_answer_or_another_form_is_another_answer(house: House) -> None:
     browser = house.member("maya")
 
     browser.post(SETTING, choice="off", form_id="f1")
-    browser.post(SETTING, choice="on", form_id="f1")
+    browser.post(SETTING, choice="on", form_id="f1")  # another answer on the same page
     browser.post(SETTING, choice="off", form_id="f1")  # said again, after something else
     browser.post(SETTING, choice="off", form_id="f2")
     browser.post(SETTING, choice="off")
 
     assert said(house, "maya") == ["off", "on", "off", "off", "off"]
+
+
+def test_an_on_that_comes_late_is_shown_and_not_recorded(house: House) -> None:
+    browser = house.member("maya")
+    browser.post(SETTING, choice="on", form_id="f1")
+    browser.post(SETTING, choice="off", form_id="f2")
+
+    late = browser.refused(SETTING, choice="on", form_id="f1")
+
+    assert "This form was sent before." in late
+    assert 'value="off" checked' in " ".join(late.split())
+    assert said(house, "maya") == ["on", "off"]
+
+
+def test_an_on_of_a_worker_that_is_gone_does_not_stand_above_an_off(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = house.member("maya")
+    with monkeypatch.context() as patch:
+        patch.setattr(Sealed, "replace", lambda *_, **__: None)
+        browser.post(SETTING, choice="on", form_id="f1")
+    browser.post(SETTING, choice="off", form_id="f2")
+
+    browser.refused(SETTING, choice="on", form_id="f1")
+    assert said(house, "maya") == ["on", "off"]
 
 
 def test_a_form_of_another_session_is_another_form(house: House) -> None:
@@ -52,7 +77,7 @@ def test_an_answer_that_nobody_knows_to_be_recorded_is_recorded(
     """A worker ended between the entry of a form and the note of it."""
     browser = house.member("maya")
     with monkeypatch.context() as patch:
-        patch.setattr(Sealed, "put", lambda *_, **__: True)
+        patch.setattr(Sealed, "replace", lambda *_, **__: None)
         browser.post(SETTING, choice="off", form_id="f1")
 
     browser.post(SETTING, choice="off", form_id="f1")

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from sayso.errors import UnavailableError
+from sayso.model import DEFAULT_PURPOSE
 from sayso.receipting import choices_of
 from sayso.web.access import Role, Scope
 from sayso.web.api.holds import lift_request
@@ -110,6 +111,27 @@ def test_an_on_that_was_never_recorded_is_recorded(service: Service) -> None:
     assert other.status_code == 422, "the key belongs to the request that may have been done"
     assert again.status_code == 201
     assert said(service) == ["on"]
+
+
+@pytest.mark.parametrize("purpose", [DEFAULT_PURPOSE, "*"])
+def test_an_on_that_was_never_recorded_gives_way_to_an_off_since(
+    either: Service, purpose: str
+) -> None:
+    job = either.token(Scope.CHOICES_WRITE)
+
+    def gone(*_given: Any, **_more: Any) -> Any:
+        raise UnavailableError("the ledger's database did not answer")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Desk, "choose", gone)
+        assert post(either, MAYA, job, {"choice": "on"}).status_code == 503
+    either.ask("POST", MAYA, job, json={"choice": "off", "purpose": purpose})
+
+    again = post(either, MAYA, job, {"choice": "on"})
+
+    assert again.status_code == 409
+    assert "said since" in again.text
+    assert said(either) == ["off"]
 
 
 def test_a_hold_is_placed_once_though_its_worker_died(either: Service) -> None:

@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from sayso.attest.receipts import sign_receipt
 from sayso.decision.states import microseconds
-from sayso.errors import RefusedError
+from sayso.errors import ConflictError, RefusedError
 from sayso.facts import instant_of
-from sayso.model import DEFAULT_PURPOSE, Choice
+from sayso.model import DEFAULT_PURPOSE, EVERY_PURPOSE, Choice
 from sayso.receipting import Said, choices_of, key_of, plain_receipt, receipt_id
 from sayso.snapshot.manifest import iso
 from sayso.web.access import Role, Scope, allow
@@ -139,17 +139,26 @@ def _before(
     """Return the choice that a worker which is gone recorded for this very request, if any.
 
     An off is never looked for: said twice it is said, whatever came between the two. An on
-    recorded twice would stand above an off that came between.
+    that is recorded now would stand above an off that came between.
+
+    Raises:
+        ConflictError: None was recorded, and something else was said since.
     """
     begun, ledger = unfinished(request), desk_of(request).workspace.ledger
     if begun is None or choice == "off":
         return None
-    for one in choices_of(ledger, who, ledger.size()):
+    since = [one for one in choices_of(ledger, who, ledger.size()) if one.index >= begun.size]
+    for one in since:
         claimed_us = one.effective_us if one.claimed_us is None else one.claimed_us
         is_when = effective_at is None or claimed_us == microseconds(effective_at)
         is_same = all(getattr(one, name) == value for name, value in told_by.items())
-        if one.index >= begun.size and str(one.choice) == choice and is_when and is_same:
+        if str(one.choice) == choice and is_when and is_same:
             return one
+    if any(one.purpose in {told_by["purpose"], EVERY_PURPOSE} for one in since):
+        raise ConflictError(
+            "something else was said since this was first sent",
+            hint="read what was said; send it with a new key where it still holds",
+        )
     return None
 
 

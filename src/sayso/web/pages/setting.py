@@ -22,7 +22,7 @@ from sayso.receipting import choices_of
 from sayso.web.access import Role, allow
 from sayso.web.desk import Desk
 from sayso.web.languages import language_of, translations
-from sayso.web.once import once
+from sayso.web.once import SaidSinceError, once
 from sayso.web.pages import law as laws
 from sayso.web.pages.purposes import FOR, PATH, NamedSetting, setting_asked, settings_of
 from sayso.web.pages.receipts import receipt_path
@@ -140,11 +140,17 @@ def choose(
             who, said, purpose=purpose, channel=CHANNEL, setting_version=version or None
         ).index
 
-    entry = once(request, form_id, (choice, purpose, version), record)
+    try:
+        entry = once(request, form_id, (choice, purpose, version), record, widens=choice == "on")
+    except SaidSinceError:
+        fault = gettext("This form was sent before. See how the setting stands, and save again")
+        return _page(request, fault=fault)
     return RedirectResponse(f"{receipt_path(desk, who, entry)}?saved=1", 303)
 
 
-def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "") -> Response:
+def _page(
+    request: Request, *, picked: str | None = None, every: str = "", fault: str = ""
+) -> Response:
     desk, who = desk_of(request), caller_of(request).member_id
     asked, _ = setting_asked(request)
     found = desk.explain(who, asked.purpose.name)
@@ -156,7 +162,7 @@ def _page(request: Request, *, picked: str = "", every: str = "", fault: str = "
         setting=asked,
         answer=texts.gettext(answer),
         meaning=" ".join(texts.gettext(one) for one in meaning),
-        picked=picked if fault else stored,
+        picked=stored if picked is None else picked,
         ticked=bool(every),
         objects_to_all=objects_to_all(desk, who),
         uses_messages=laws.CATEGORIES[Category.MESSAGE] in dict(laws.covers_of(found.jurisdiction)),
