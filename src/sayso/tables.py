@@ -17,13 +17,15 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sayso.errors import InputError
 
@@ -296,6 +298,8 @@ def open_table(con: duckdb.DuckDBPyConnection, path: Path) -> Table:
     names = ", ".join(quoted(_literal(p)) for p in paths)
     suffix = "".join(s for s in paths[0].suffixes if s.lower() != ".gz").lower()[-8:]
     if suffix.endswith(".parquet"):
+        for one in paths:
+            need_each_once(_parquet_columns(one), one.name)
         sql = f"read_parquet([{names}], union_by_name = true)"
     elif suffix.endswith((".csv", ".tsv")):
         delimiter = "\t" if suffix.endswith(".tsv") else ","
@@ -323,6 +327,35 @@ def open_table(con: duckdb.DuckDBPyConnection, path: Path) -> Table:
             for name, kind in zip(*_described(con.sql(f"SELECT * FROM {sql}")), strict=True)
         }
     return Table(sql, types, tuple(paths))
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    """Return the names of a file's columns; DuckDB renames those that stand twice."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"cannot read '{path}': {type(error).__name__}",
+            hint="check that it is the format its name says",
+        ) from None
+
+
+def need_each_once(names: Sequence[str], what: str) -> None:
+    """Refuse a table in which a column of ours stands twice: one of them would count unsaid.
+
+    Args:
+        names: Of its columns.
+        what: Names the table in the error.
+
+    Raises:
+        InputError: One does; engines take `Choice` for `choice`.
+    """
+    ours = [name.lower() for name in names if name.lower() in _COLUMNS]
+    twice = next((name for name in _COLUMNS if ours.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"'{what}' has the column '{twice}' more than once", hint="rename one of them"
+        )
 
 
 def _csv_columns(path: Path, delimiter: str) -> list[str]:

@@ -383,7 +383,7 @@ class Workspace:
             InputError: The content cannot be read, or the rulebook does not declare the purpose.
         """
         need_purpose(self.rules(known), purpose)
-        table = content if isinstance(content, pa.Table) else content_table(content)
+        table = content_table(content)
         column = table["member_id"] if "member_id" in table.column_names else None
         integer_ids = column is not None and pa.types.is_integer(column.type)
         states = self.states(

@@ -126,7 +126,11 @@ def test_retention_is_shown_and_applied(place: Path) -> None:
     assert "tombstones   forever" in shown
     assert "due: nothing" in shown
     dry = told(sayso("retention", "run", "--dry-run", "--workspace", ws, "--json")).value
-    assert dry == {"dry_run": True, "deleted": {"tables": [], "snapshots": []}, "swept": []}
+    assert dry == {
+        "dry_run": True,
+        "deleted": {"tables": [], "snapshots": [], "reads": 0},
+        "swept": [],
+    }
     told(sayso("ingest", "members", write_jsonl(place / "m2.jsonl", [member_row("new")]),
                "--workspace", ws))  # fmt: skip
     (ws / "tables" / ".left.tmp").write_bytes(b"by a crash")

@@ -136,3 +136,20 @@ def test_years_that_came_as_floats(tmp_path: Path) -> None:
     data = "".join(f'{{"birth_date": {one}}}\n' for one in ("1985", "1985.0", '"1985"', '"1985.0"'))
     born = [str(r[0]) for r in cells(file_of(tmp_path, "m.jsonl", data), "birth birth_date")]
     assert born == ["1985-12-31"] * 4
+
+
+@pytest.mark.parametrize("names", [("choice", "choice"), ("choice", "Choice")])
+def test_a_column_of_ours_stands_once_in_parquet(tmp_path: Path, names: tuple[str, str]) -> None:
+    """DuckDB would take the first, and call the second by another name."""
+    table = pa.Table.from_arrays([pa.array(["on"]), pa.array(["off"])], names=list(names))
+    pq.write_table(table, tmp_path / "c.parquet")
+    with connect() as con, pytest.raises(InputError, match="'choice' more than once"):
+        open_table(con, tmp_path / "c.parquet")
+
+
+def test_other_columns_may_stand_twice(tmp_path: Path) -> None:
+    arrays = [pa.array(["7"]), pa.array([1]), pa.array([2])]
+    table = pa.Table.from_arrays(arrays, names=["member_id", "other", "other"])
+    pq.write_table(table, tmp_path / "c.parquet")
+    with connect() as con:
+        assert "member_id" in open_table(con, tmp_path / "c.parquet").types

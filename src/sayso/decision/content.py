@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sayso.errors import InputError
-from sayso.tables import Table, connect, open_table, reading, relation_table
+from sayso.tables import Table, connect, need_each_once, open_table, reading, relation_table
 
 CODES = ("category", "visibility", "authorship", "context")
 TIMES = ("written_at", "first_seen_at", "deleted_at")
@@ -64,13 +64,17 @@ def content_columns(table: Table, *, integer_ids: bool) -> str:
     )
 
 
-def content_table(content: Path | str | duckdb.DuckDBPyRelation) -> pa.Table:
+def content_table(content: pa.Table | Path | str | duckdb.DuckDBPyRelation) -> pa.Table:
     """Return what a file or a relation holds as a table, with integer ids where they are.
 
     Raises:
-        InputError: It cannot be read, or has no record_id.
+        InputError: It cannot be read, has no record_id, or a column of ours twice.
     """
+    if isinstance(content, pa.Table):
+        need_each_once(content.column_names, "content")
+        return content
     if isinstance(content, duckdb.DuckDBPyRelation):
+        need_each_once(content.columns, "content")
         return content.to_arrow_table()
     with connect() as con, reading(content):
         table = open_table(con, Path(content))
@@ -87,6 +91,7 @@ def as_content(
         InputError: It cannot be read, or has no record_id.
     """
     if isinstance(content, pa.Table):
+        need_each_once(content.column_names, "content")
         if (direct := _direct(content, integer_ids=integer_ids)) is not None:
             return direct
         with connect() as con:
@@ -97,7 +102,7 @@ def as_content(
             table = open_table(con, Path(content))
             columns = content_columns(table, integer_ids=integer_ids)
             return con.sql(f"SELECT {columns} FROM {table.sql}").to_arrow_table()
-    arrow = content.to_arrow_table()
+    arrow = content_table(content)
     return as_content(arrow, integer_ids=integer_ids)
 
 

@@ -34,6 +34,7 @@ from sayso.ledger.entries import NewChoice, Receipt
 from sayso.ledger.sealing import SEAL_ROWS, seal
 from sayso.ledger.store import Ledger
 
+LOG = logging.getLogger(__name__)
 # Choices that one transaction takes: about 20 ms of the writers' lock.
 BATCH_CHOICES = 500
 # The longest wait for those who came together before; see docs/log.md for what it gains.
@@ -175,10 +176,11 @@ class Committer:
         outcomes: Sequence[Outcome | Exception] = [_interrupted()] * len(batch)
         try:
             outcomes = append_choices(self._ledger, [one.said for one in batch], self._connected())
-            self._sealing.count(len(batch), batch[-1].said.recorded_us)
         except Exception as error:  # noqa: BLE001  whoever waits must hear of it
             self._let_go()
             outcomes = [error] * len(batch)
+        else:
+            self._sealing.count(len(batch), batch[-1].said.recorded_us)
         finally:
             self._tell(batch, outcomes)
 
@@ -229,15 +231,20 @@ class _Sealing:
         self._thread: threading.Thread | None = None
 
     def count(self, entries: int, recorded_us: int) -> None:
-        """Count entries; every so many, look whether the head is to be sealed."""
+        """Count entries; every so many, look whether the head is to be sealed. Never raises."""
         self._counted += entries
         self._recorded_us = max(self._recorded_us, recorded_us)
         if self._counted < min(SEAL_LOOK_ENTRIES, self._rows):
             return
         self._counted = 0
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sayso-sealer", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="sayso-sealer", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads; what was counted is durable all the same
+                LOG.warning("the head is not sealed: no thread can be started")
+                return
+            self._thread = thread
         self._is_due.set()
 
     def _run(self) -> None:
@@ -249,7 +256,7 @@ class _Sealing:
             try:
                 seal(self._ledger, self._recorded_us, threshold_rows=self._rows)
             except Exception as error:  # noqa: BLE001  the next look tries again
-                logging.getLogger(__name__).warning("sealing failed: %s", type(error).__name__)
+                LOG.warning("sealing failed: %s", type(error).__name__)
 
     def close(self) -> None:
         """Wait for a seal that is being made, and end."""

@@ -55,6 +55,7 @@ from sayso.present.folded import Folded, Person, fold_everybody, mend
 from sayso.publishing import need_purpose, published
 from sayso.rulebook.moments import Jurisdictions
 from sayso.snapshot.request import Rules
+from sayso.tables import need_each_once
 from sayso.workspace import Workspace, member_id
 
 # More members than this are quicker folded with everybody than mended one by one.
@@ -232,6 +233,7 @@ class Present:
 
     def decided(self, content: pa.Table, *, purpose: str = DEFAULT_PURPOSE) -> Decided:
         """Return the same, with the instant and the size that it is about."""
+        need_each_once(content.column_names, "content")
         column = content["member_id"] if "member_id" in content.column_names else None
         integer_ids = column is not None and pa.types.is_integer(column.type)
         everybody, at = self._everybody(purpose)

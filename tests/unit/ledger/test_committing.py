@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -268,6 +268,8 @@ def test_connections_cut_amid_the_load(postgres_url: str, folder: Path) -> None:
     killer = open_ledger(postgres_url, folder)
     with Committer(ledger) as committer:
         during(5, lambda number: choose(number) if number else sever(number))
+        with suppress(UnavailableError):  # its connection may have been the last to be cut
+            committer.append_choice(off("before"))
         assert committer.append_choice(off("after", "after"))
     killer.close()
     assert lost
@@ -314,6 +316,21 @@ def test_the_head_is_sealed_while_choices_go_on(ledger: Ledger) -> None:
     assert report.segments >= 1
     assert report.commitments == ledger.size() == 240
     assert sorted(entries(ledger)) == list(range(240))
+
+
+def test_a_choice_is_told_though_nobody_can_seal(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Committer(ledger, seal_rows=1) as committer:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            assert committer.append_choice(off("7")).index == 0
+        assert "no thread can be started" in caplog.text
+        assert committer.append_choice(off("7")).index == 1
+    assert fsck(ledger).segments >= 1
 
 
 def test_a_seal_that_fails_is_told_and_tried_again(

@@ -55,6 +55,27 @@ def test_a_member_speaks_for_nobody_else(service: Service) -> None:
     assert service.ask("GET", "/members/wing/choices", maya).status_code == 404
 
 
+@pytest.mark.parametrize("channel", ["settings", "objection-form", "web", "staff", "gpc"])
+def test_a_client_does_not_say_that_a_page_of_the_service_took_the_answer(
+    service: Service, channel: str
+) -> None:
+    job = service.token(Scope.CHOICES_WRITE)
+    said = {"choice": "off", "channel": channel}
+    answer = service.ask("POST", "/members/maya/choices", job, json=said)
+    assert answer.status_code == 400
+    assert "'app'" in answer.text
+
+
+def test_a_body_that_says_two_things_says_nothing(service: Service) -> None:
+    job = service.token(Scope.CHOICES_WRITE)
+    answer = service.ask(
+        "POST", "/members/maya/choices", job, content=b'{"choice": "off", "choice": "on"}',
+        more={"content-type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert "names a key twice" in answer.text
+
+
 def test_what_a_person_claims_of_time_and_channel_counts_for_nothing(service: Service) -> None:
     maya = service.person(Role.MEMBER, member="maya")
     said = {"choice": "off", "effective_at": "2020-01-01", "country": "DE", "channel": "app"}

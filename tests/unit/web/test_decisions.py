@@ -255,3 +255,18 @@ def test_a_record_in_the_content_is_explained(service: Service) -> None:
     assert found.json()["allow"] is True
     assert "record r1 of member maya" in found.json()["text"]
     assert (other.status_code, none.status_code) == (404, 400)
+
+
+@pytest.mark.parametrize("twice", ["member_id", "category", "deleted_at"])
+@pytest.mark.parametrize("query", ["", "?at=2026-01-15T12:00:00Z"])
+def test_a_column_that_stands_twice_is_no_content(service: Service, twice: str, query: str) -> None:
+    job = service.token(Scope.DECISIONS_READ)
+    names = ["record_id", "member_id", "category", "deleted_at", twice]
+    body = stream(pa.Table.from_arrays([pa.array(["maya"])] * len(names), names=names))
+
+    answer = service.ask(
+        "POST", f"/decisions/batch{query}", job, content=body, more={"content-type": ARROW}
+    )
+
+    assert answer.status_code == 400
+    assert f"'{twice}' more than once" in answer.text

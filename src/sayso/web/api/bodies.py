@@ -6,6 +6,7 @@ folder of its own that is gone when the request ends. A body of another form is 
 """
 
 import hashlib
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -111,12 +112,34 @@ async def read_bytes(request: Request) -> bytes:
     return body
 
 
+_TWICE = {"type": "value_error", "loc": ("body",), "msg": "an object names a key twice"}
+
+
+class _TwiceError(Exception):
+    """A name stands twice in one object."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that names a key twice: readers differ in which one counts."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _TwiceError
+        seen.add(name)
+
+
 def parse(kind: Any, body: bytes) -> Any:
     """Return what JSON says, as a type of pydantic's.
 
     Raises:
         RequestValidationError: It says something else, or is no JSON.
     """
+    try:
+        json.loads(body, object_pairs_hook=_each_once)
+    except _TwiceError:
+        raise RequestValidationError([_TWICE]) from None
+    except (ValueError, RecursionError):
+        pass  # told below, with its place
     try:
         return _adapter(kind).validate_json(body)
     except ValidationError as error:

@@ -16,9 +16,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sayso.attest.page import OWN, TELLERS
 from sayso.attest.receipts import sign_receipt
 from sayso.decision.states import microseconds
-from sayso.errors import ConflictError, RefusedError
+from sayso.errors import ConflictError, InputError, RefusedError
 from sayso.facts import instant_of
 from sayso.model import DEFAULT_PURPOSE, EVERY_PURPOSE, Choice
 from sayso.receipting import Said, choices_of, key_of, plain_receipt, receipt_id
@@ -47,6 +48,8 @@ router = APIRouter(prefix="/api/v1", tags=["choices"])
 
 Member = Annotated[str, Path(description="The platform's own id.", max_length=500)]
 STAFF = (Role.OFFICER, Role.ADMIN)
+# By these a receipt says who gave the answer: on the service's pages, or by what it saw itself.
+OWN_CHANNELS = OWN | set(TELLERS)
 
 
 class ChoiceGiven(Given):
@@ -109,6 +112,10 @@ def choose(
     desk, who = desk_of(request), _whom(request, member)
     channel, effective_at, country = given.channel, given.effective_at, given.country
     caller = caller_of(request)
+    if caller.is_client and channel in OWN_CHANNELS:
+        raise InputError(
+            f"the channel '{channel}' is the service's own", hint="name the application's, as 'app'"
+        )
     if not caller.is_client:
         is_own = caller.member_id == who
         if not is_own and given.choice != "off":
