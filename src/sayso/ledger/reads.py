@@ -7,7 +7,7 @@ as a client by its id. Does not decide who is asked about a read.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -63,22 +63,25 @@ def receipt_tag(key: bytes) -> bytes:
     return hashlib.sha256(key + encode(TAG_LABEL)).digest()
 
 
-def add_read(ledger: Ledger, read: Read) -> bytes | None:
-    """Keep a read, durably; return the tag of its member."""
+def add_reads(ledger: Ledger, reads: Sequence[Read]) -> list[bytes | None]:
+    """Keep reads, durably; return the tag of each one's member."""
     column = schema.member_key.c
-    # No entry, and so no choice waits for it.
+    ids = sorted({one.member_id for one in reads if one.member_id is not None})
+    # No entries, and so no choice of PostgreSQL's waits for them.
     with ledger.noting() as con:
-        key = None
-        if read.member_id is not None:
-            query = sa.select(column.key).where(column.member_id == read.member_id)
-            key = con.execute(query).scalar()
-        tag = None if key is None else receipt_tag(bytes(key))
-        row = {
-            "at_us": read.at_us, "subject": read.subject, "role": read.role, "route": read.route,
-            "tag": tag, "rows": read.rows, "request_id": read.request_id,
-        }  # fmt: skip
-        con.execute(sa.insert(schema.read), row)
-    return tag
+        query = sa.select(column.member_id, column.key).where(column.member_id.in_(ids))
+        found = {who: receipt_tag(bytes(key)) for who, key in con.execute(query)}
+        tags = [found.get(one.member_id or "") for one in reads]
+        rows = [
+            {
+                "at_us": one.at_us, "subject": one.subject, "role": one.role, "route": one.route,
+                "tag": tag, "rows": one.rows, "request_id": one.request_id,
+            }
+            for one, tag in zip(reads, tags, strict=True)
+        ]  # fmt: skip
+        if rows:
+            con.execute(sa.insert(schema.read), rows)
+    return tags
 
 
 def noted_reads(

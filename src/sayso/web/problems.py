@@ -60,6 +60,10 @@ class NotSignedInError(RefusedError):
     """Nobody is signed in, or a token is none that is valid."""
 
 
+class NotAllowedError(RefusedError):
+    """It is not for whoever asks; the rules had no word in it."""
+
+
 class NotFoundError(InputError):
     """There is no such thing, or none for whoever asks."""
 
@@ -103,6 +107,7 @@ class PermitEndedError(RefusedError):
 # More particular than the families; looked at first.
 _NARROW: Mapping[type[SaysoError], tuple[int, str]] = {
     NotSignedInError: (401, "not-signed-in"),
+    NotAllowedError: (403, "not-allowed"),
     NotFoundError: (404, "not-found"),
     ChangedError: (412, "changed"),
     NeedsMatchError: (428, "needs-if-match"),

@@ -12,13 +12,12 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from sayso.errors import RefusedError
 from sayso.ledger.spool import spooling
 from sayso.web.access import Caller, access_of
 from sayso.web.desk import Desk
 from sayso.web.limits import work_of
 from sayso.web.privacy_control import obey, says_so
-from sayso.web.problems import NotSignedInError
+from sayso.web.problems import NotAllowedError, NotSignedInError
 from sayso.web.sessions import SAFE, Session, need_token
 
 
@@ -51,7 +50,7 @@ async def admit(request: Request) -> None:
 
     Raises:
         NotSignedInError: Nobody is asking, and the route is not for anybody.
-        RefusedError: The route is not for them, or a change carries no token.
+        NotAllowedError: The route is not for them, or a change carries no token.
         TooManyError: The route is dear, and they used it too often.
     """
     desk, access = desk_of(request), access_of(request.scope.get("endpoint"))
@@ -68,7 +67,7 @@ async def admit(request: Request) -> None:
     if not caller.may(access):
         if not caller.is_known:
             raise NotSignedInError("sign in first", hint="then come back to this page")
-        raise RefusedError("this is not for you", hint="ask whoever keeps the accounts")
+        raise NotAllowedError("this is not for you", hint="ask whoever keeps the accounts")
     if session.secret and request.method not in SAFE:
         await need_token(request, session)
     if caller.member_id and says_so(request.headers):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sayso.errors import RefusedError
 from sayso.web.access import NOBODY, Caller, Role
+from sayso.web.problems import NotAllowedError
 from sayso.web.sealed import Sealed, derived, new_secret
 
 COOKIE = "__Host-sayso"
@@ -92,14 +92,14 @@ async def need_token(request: Request, session: Session) -> None:
     """Refuse a request that changes something and does not come from a page of ours.
 
     Raises:
-        RefusedError: It carries no token of this session, in its form or its header.
+        NotAllowedError: It carries no token of this session, in its form or its header.
     """
     given = request.headers.get(CSRF_HEADER)
     if given is None and is_form(request):
         found = (await request.form()).get(CSRF_FIELD)
         given = found if isinstance(found, str) else None
     if not given or not hmac.compare_digest(given.encode(), session.csrf.encode()):
-        raise RefusedError(
+        raise NotAllowedError(
             "the form was not one of this session", hint="go back, load the page again and repeat"
         )
 

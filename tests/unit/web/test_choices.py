@@ -66,6 +66,14 @@ def test_a_client_does_not_say_that_a_page_of_the_service_took_the_answer(
     assert "'app'" in answer.text
 
 
+def test_a_member_does_not_say_on_for_another_day(service: Service) -> None:
+    maya = service.person(Role.MEMBER, member="maya")
+    said = {"choice": "on", "effective_at": "2030-01-01"}
+    answer = service.ask("POST", "/members/maya/choices", maya, json=said)
+    assert answer.status_code == 400
+    assert service.ask("GET", "/members/maya/choices", maya).json()["choices"] == []
+
+
 def test_a_body_that_says_two_things_says_nothing(service: Service) -> None:
     job = service.token(Scope.CHOICES_WRITE)
     answer = service.ask(

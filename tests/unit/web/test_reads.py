@@ -135,11 +135,11 @@ def test_what_cannot_be_noted_is_not_told(
 ) -> None:
     who = service.token(Scope.CHOICES_READ) if is_client else service.person(Role.OFFICER)
 
-    def gone(_ledger: Ledger, _read: Any) -> Any:
+    def gone(_ledger: Ledger, _reads: Any) -> Any:
         raise UnavailableError("the ledger's database did not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reads_module, "add_read", gone)
+        patch.setattr(reads_module, "add_reads", gone)
         assert service.ask("GET", "/members/maya/choices", who).status_code == 503
     assert list(noted_reads(service.desk.workspace.ledger)) == []
 
@@ -170,6 +170,16 @@ def test_officers_who_read_reasons_are_noted(house: House) -> None:
     assert key is not None
     [read] = noted_reads(house.workspace.ledger)
     assert (read.route, read.tag) == ("GET /console/objections", receipt_tag(key))
+
+
+def test_a_reader_whose_name_is_their_member_id_is_named_by_a_keyed_digest(
+    service: Service,
+) -> None:
+    """An erasure deletes what is theirs and does not visit these notes."""
+    both = service.person(Role.MEMBER, Role.OFFICER, member="maya", subject="maya")
+    service.ask("GET", "/members/wing/choices", both)
+    [read] = noted_reads(service.desk.workspace.ledger)
+    assert len(bytes.fromhex(read.subject)) == 32
 
 
 def test_retention_deletes_them_after_their_time(service: Service) -> None:

@@ -123,6 +123,8 @@ def choose(
                 "staff record an off for a member, and never anything else",
                 hint="the member says it themselves",
             )
+        if given.choice != "off" and effective_at is not None:
+            raise InputError("an answer counts from now", hint="leave out effective_at")
         # When, where and through what it was said is not for a person to claim.
         channel, effective_at, country = ("web" if is_own else "staff"), None, None
     told_by: dict[str, Any] = {

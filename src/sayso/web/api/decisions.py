@@ -244,7 +244,7 @@ def _decide_many(
             "the table is no content", hint="give ids as text or integers, times as timestamps"
         ) from None
     found, when, size = decided.decisions, decided.at, decided.known
-    note_read(request, None, len(found))
+    note_read(request, None, rows=len(found))
     if kind == ARROW:
         return Response(_arrow(found, purpose, when, size), media_type=ARROW)
     names = {mask: [str(one) for one in reasons_of(mask)] for mask in set(found.masks.tolist())}

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sayso.errors import InputError
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import file_of, takes_file
@@ -67,7 +68,11 @@ def take_notices(request: Request, file: Annotated[FilePath, Depends(file_of)]) 
 
 def taken_of(request: Request, kind: str, path: FilePath) -> Response:
     """Take a file, and say what became of it."""
-    taken, unknown = desk_of(request).ingest(kind, path)
+    try:
+        taken, unknown = desk_of(request).ingest(kind, path)
+    except InputError as error:  # where it stands meanwhile is nobody's business
+        what = error.message.replace(f"'{path}'", "the file").replace(f"'{path.name}'", "the file")
+        raise InputError(what, hint=error.hint, **error.data) from None
     return told(
         Taken(
             kind=kind, rows=taken.rows, unchanged=taken.unchanged, first=taken.first,

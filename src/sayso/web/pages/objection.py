@@ -107,8 +107,7 @@ def read_reasons(request: Request) -> Response:
     """Show officers why members object."""
     found = kept_of_all(desk_of(request).workspace.ledger, REASON)
     newest = sorted(found, key=lambda one: one[1].kept_us, reverse=True)[:MOST_REASONS]
-    for who in sorted({who for who, _ in newest}):
-        note_read(request, who)
+    note_read(request, *sorted({who for who, _ in newest}))
     page = Reasons("Why members object", tuple(_reason(request, one, who) for who, one in newest))
     return render(request, "console-objections.html", page)
 
