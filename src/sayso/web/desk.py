@@ -165,7 +165,9 @@ class Desk:
         """End the threads and release the database.
 
         A thread that waits for somebody else is waited for only so long: what it was at is
-        found in the ledger again, by whoever comes next.
+        found in the ledger again, by whoever comes next. Turns that somebody here still has
+        stay theirs: a request may outlive the server's patience, and until it is done or this
+        process is gone nobody else does the same thing.
         """
         self._ended.set()
         self._stirred.set()
@@ -228,14 +230,20 @@ def open_desk(path: Path, clock: Clock = system_clock, *, is_demonstration: bool
 def desk_over(
     workspace: Workspace, settings: WebSettings, *, is_demonstration: bool = False
 ) -> Desk:
-    """Return the desk of an open workspace, which it closes; makes the service's tables."""
+    """Return the desk of an open workspace, which it closes; makes the service's tables.
+
+    Raises:
+        InputError: `sayso.toml` cannot be read.
+        UnavailableError: The database did not answer.
+    """
     ledger = workspace.ledger
     make_tables(ledger)
     release = workspace.path / settings.release if settings.release else None
+    writer = Writer(workspace, release)
     return Desk(
         workspace, Present(workspace), settings, Sessions(Sealed(ledger, "session")),
         Sealed(ledger, "sign-in"), Sealed(ledger, "answer"), Turns(ledger),
-        Limits(ledger, settings), Clients(ledger), Writer(workspace, release), is_demonstration,
+        Limits(ledger, settings), Clients(ledger), writer, is_demonstration,
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ machine, a turn is a lock on a file of the folder `turns`; with PostgreSQL an ad
 one session that a worker keeps. Names are digests, so that no lock tells what it is for.
 
 Where the database ends that session, its turns are free while whoever had them goes on; they
-are taken again with the next one.
+are taken again with the next one. A worker that closes gives back nothing that is had: who has
+it may be at work still, and nobody else may begin before they are done or their process ends.
 
 Example:
     >>> with turns.take("a name that the two share") as is_mine:        # doctest: +SKIP
@@ -50,6 +51,9 @@ class Turns:
 
     Args:
         ledger: In whose folder or database they stand.
+
+    Raises:
+        UnavailableError: The database did not answer.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -72,7 +76,7 @@ class Turns:
                 self._locks.give_back(digest)
 
     def close(self) -> None:
-        """Give every turn back."""
+        """Release what no turn needs; one that is had stays so until it is given back."""
         self._locks.close()
 
 
@@ -95,11 +99,12 @@ class _Files:
         return True
 
     def give_back(self, digest: bytes) -> None:
-        _unlock(self._folder / digest.hex(), self._held.pop(digest))
+        descriptor = self._held.pop(digest, None)
+        if descriptor is not None:
+            _unlock(self._folder / digest.hex(), descriptor)
 
     def close(self) -> None:
-        for digest in tuple(self._held):
-            self.give_back(digest)
+        """Do nothing: there is a file for each turn that is had, and no other."""
 
 
 def _locked(path: Path) -> int | None:
@@ -129,25 +134,33 @@ class _Session:
 
     One session for all of a worker's turns: one each would use up the connections. A session
     may take a lock twice, so that a worker knows its own by itself.
+
+    Raises:
+        UnavailableError: The database did not answer.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        # Past the pool: where requests hold all of its connections, nobody waits here for one.
+        self._engine = sa.create_engine(
+            ledger.engine.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
+        )
         self._guard = threading.Lock()
         self._held: set[int] = set()
-        self._con: sa.Connection | None = None
+        self._is_closed = False
+        with ledger.told():
+            self._con: sa.Connection | None = self._open()
 
     def take(self, digest: bytes) -> bool:
         number = _number(digest)
-        with self._guard:
+        with self._guard, self._ledger.told():
             if number in self._held:
                 return False
             try:
                 is_mine = self._lock(number)
             except sa.exc.DBAPIError:  # it may have ended long ago, between two requests
                 self._drop()
-                with self._ledger.told():
-                    is_mine = self._lock(number)
+                is_mine = self._lock(number)
             if is_mine:
                 self._held.add(number)
             return is_mine
@@ -161,6 +174,12 @@ class _Session:
                     self._con.execute(sa.select(sa.func.pg_advisory_unlock(number)))
             except sa.exc.DBAPIError:
                 self._drop()
+            self._end()
+
+    def close(self) -> None:
+        with self._guard:
+            self._is_closed = True
+            self._end()
 
     def _lock(self, number: int) -> bool:
         if self._con is None:
@@ -170,22 +189,25 @@ class _Session:
         return bool(self._con.execute(sa.select(sa.func.pg_try_advisory_lock(number))).scalar_one())
 
     def _open(self) -> sa.Connection:
-        con = self._ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        con.detach()  # it is kept, and takes no place among those that requests share
-        for line in _SESSION:
-            con.exec_driver_sql(line)
+        con = self._engine.connect()
+        try:
+            for line in _SESSION:
+                con.exec_driver_sql(line)
+        except BaseException:
+            con.close()
+            raise
         return con
+
+    def _end(self) -> None:
+        """End the session once it is closed, and with it no turn that is had."""
+        if self._is_closed and not self._held:
+            self._drop()
 
     def _drop(self) -> None:
         if self._con is not None:
             with suppress(sa.exc.DBAPIError):
                 self._con.close()
             self._con = None
-
-    def close(self) -> None:
-        with self._guard:
-            self._held.clear()
-            self._drop()
 
 
 def _number(digest: bytes) -> int:
