@@ -88,13 +88,20 @@ class Sealed:
 
     def replace(self, secret: str, value: dict[str, Any], *, expires_us: int | None = None) -> None:
         """Put another value in the place of one that is kept, until then or as long as it."""
+        with self.ledger.noting() as con:
+            self.replace_with(con, secret, value, expires_us=expires_us)
+
+    def replace_with(
+        self, con: sa.Connection, secret: str, value: dict[str, Any], *,
+        expires_us: int | None = None,
+    ) -> None:  # fmt: skip
+        """Do the same within a transaction that writes more."""
         box = _box(secret, self.kind).encrypt(json.dumps(value).encode())
         name = _name(secret, self.kind)
-        with self.ledger.noting() as con:
-            change = sa.update(sealed).where(sealed.c.name == name).values(box=box)
-            if expires_us is not None:
-                change = change.values(expires_us=expires_us)
-            con.execute(change)
+        change = sa.update(sealed).where(sealed.c.name == name).values(box=box)
+        if expires_us is not None:
+            change = change.values(expires_us=expires_us)
+        con.execute(change)
 
     def get(self, secret: str, now_us: int) -> dict[str, Any] | None:
         """Return what is kept under a secret; None for nothing, or nothing any more."""

@@ -127,9 +127,18 @@ class Hooks:
     hosts: frozenset[str]
 
     def add(
-        self, owner: str | None, url: str, events: frozenset[Event], now_us: int
-    ) -> tuple[Hook, str]:
+        self, owner: str | None, url: str, events: frozenset[Event], now_us: int, *,
+        replaces: str | None = None, note: Callable[[sa.Connection, str], None] | None = None,
+    ) -> tuple[Hook, str]:  # fmt: skip
         """Register an address; return it and its secret.
+
+        Args:
+            owner: Whose registration it is.
+            url: The address.
+            events: What it is told.
+            now_us: The time.
+            replaces: A registration that goes in the same transaction, if it is there.
+            note: Given the new id, writes more in that transaction.
 
         Raises:
             InputError: The address is none that may be told anything.
@@ -144,7 +153,12 @@ class Hooks:
             "disabled": None,
         }  # fmt: skip
         with self.ledger.writing() as con:
+            if replaces is not None:
+                mine = (hook.c.webhook_id == replaces, hook.c.owner == row["owner"])
+                con.execute(sa.delete(hook).where(*mine))
             con.execute(sa.insert(hook).values(row))
+            if note is not None:
+                note(con, made.webhook_id)
         return made, "whsec_" + base64.b64encode(raw).decode()
 
     def all(self, owner: str | None = None) -> list[Hook]:

@@ -1,6 +1,11 @@
+from typing import Any
+
 import pytest
 
-from sayso.errors import UnavailableError
+from sayso import publishing
+from sayso.errors import ConflictError, InputError, RefusedError, SaysoError, UnavailableError
+from sayso.model import Position
+from sayso.rulebook.schema import read_bound
 from sayso.web.access import Role, Scope
 from sayso.workspace import Workspace
 from tests.unit.web.asking import Headers, Service
@@ -118,10 +123,117 @@ def test_a_lift_that_failed_can_be_approved_again(
     assert service.ask("POST", approval, tom).status_code == 200
 
 
+def request_of(service: Service, name: str) -> tuple[object, object]:
+    officer = service.person(Role.OFFICER)
+    [one] = service.ask("GET", f"/holds/{name}/lift-requests", officer).json()["requests"]
+    return one["approved_by"], one["entry"]
+
+
+@pytest.mark.parametrize("fault", [OSError("a disk"), UnavailableError("who knows")])
+def test_a_lift_that_was_published_stays_approved_whatever_came_then(
+    either: Service, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = place(either)
+    approval = lift(either, name, either.person(Role.OFFICER, subject="mira"))
+    tom, ann = (either.person(Role.APPROVER, subject=who) for who in ("tom", "ann"))
+
+    def fail(*_args: object, **_more: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "write_rulebook", fail)
+        assert either.ask("POST", approval, tom).status_code in {500, 503}
+    entry = either.desk.workspace.rules().entry
+    assert request_of(either, name) == ("tom", None)
+
+    assert either.ask("POST", approval, ann).status_code == 409
+    assert either.ask("POST", approval, tom).json()["entry"] == entry
+    assert request_of(either, name) == ("tom", entry)
+    assert either.desk.workspace.rules().entry == entry
+    assert either.ask("POST", approval, tom).status_code == 409
+
+
+@pytest.mark.parametrize("error", [RefusedError, InputError, ConflictError])
+def test_a_lift_that_was_refused_is_free_for_somebody_else(
+    either: Service, error: type[SaysoError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = place(either)
+    approval = lift(either, name, either.person(Role.OFFICER, subject="mira"))
+    tom, ann = (either.person(Role.APPROVER, subject=who) for who in ("tom", "ann"))
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise error("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Workspace, "lift_hold", refuse)
+        assert 400 <= either.ask("POST", approval, tom).status_code < 500
+    assert request_of(either, name) == (None, None)
+
+    assert either.ask("POST", approval, ann).json()["approved_by"] == "ann"
+
+
+def test_a_repeat_that_loses_takes_nothing_from_the_approval_that_won(
+    either: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = place(either)
+    approval = lift(either, name, either.person(Role.OFFICER, subject="mira"))
+    tom = either.person(Role.APPROVER, subject="tom")
+    lift_hold, won = Workspace.lift_hold, []
+
+    def slow(desk: Workspace, *given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(Workspace, "lift_hold", lift_hold)
+        won.append(either.ask("POST", approval, tom).json())
+        return lift_hold(desk, *given, **more)  # too late: it is lifted
+
+    monkeypatch.setattr(Workspace, "lift_hold", slow)
+    lost = either.ask("POST", approval, tom)
+
+    assert lost.status_code == 200
+    assert lost.json() == won[0]
+    assert request_of(either, name) == ("tom", either.desk.workspace.rules().entry)
+
+
+def test_an_approval_is_not_given_an_entry_that_lifted_for_another(service: Service) -> None:
+    name = place(service)
+    mira = service.person(Role.OFFICER, subject="mira")
+    one, other = lift(service, name, mira), lift(service, name, mira)
+    tom, ann = (service.person(Role.APPROVER, subject=who) for who in ("tom", "ann"))
+
+    def fail(*_args: object, **_more: object) -> None:
+        raise UnavailableError("not now")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Workspace, "lift_hold", fail)
+        assert service.ask("POST", one, tom).status_code == 503
+    assert service.ask("POST", other, ann).status_code == 200
+
+    assert service.ask("POST", one, tom).status_code == 409
+
+
+def test_an_approval_is_not_given_an_entry_that_lifted_otherwise(service: Service) -> None:
+    name = place(service)
+    approval = lift(service, name, service.person(Role.OFFICER, subject="mira"))
+    tom = service.person(Role.APPROVER, subject="tom")
+
+    def fail(*_args: object, **_more: object) -> None:
+        raise UnavailableError("not now")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Workspace, "lift_hold", fail)
+        assert service.ask("POST", approval, tom).status_code == 503
+    service.desk.workspace.lift_hold(
+        name, lifted=read_bound("2026-01-17"), source=None, position=Position.NONE
+    )
+
+    assert service.ask("POST", approval, tom).status_code == 409
+    assert request_of(service, name) == ("tom", None)
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [({"scope": "XX"}, 400), ({"from": "soon"}, 422), ({"placed_by": ""}, 422),
-     ({"purposes": []}, 422), ({"scope": "US\nrules: []"}, 400), ({"source": "a\nb"}, 400)],
+     ({"placed_by": " "}, 422), ({"purposes": []}, 422),
+     ({"scope": "US\nrules: []"}, 400), ({"source": "a\nb"}, 400)],
 )  # fmt: skip
 def test_a_hold_that_says_something_else_is_refused(
     service: Service, more: dict[str, object], status: int

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,7 +29,7 @@ from sayso.snapshot.manifest import iso
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import Given, PurposeName, Text, json_of, takes
-from sayso.web.api.repeating import repeatable, unfinished
+from sayso.web.api.repeating import note_made, repeatable, unfinished
 from sayso.web.desk import Desk
 from sayso.web.problems import NotFoundError
 from sayso.web.request import caller_of, desk_of
@@ -67,6 +67,11 @@ HoldId = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 Who = Annotated[str, Field(max_length=200)]
 
 
+def _stripped(value: object) -> object:
+    """Return a text as the rulebook will keep it: without spaces at its ends."""
+    return value.strip() if isinstance(value, str) else value
+
+
 class HoldGiven(Given):
     """A hold to place."""
 
@@ -79,6 +84,10 @@ class HoldGiven(Given):
                         Field(min_length=1, max_length=50)] = (DEFAULT_PURPOSE,)  # fmt: skip
     condition: Text = ""
     source: Text | None = None
+
+    _strip = field_validator(
+        "placed_by", "asked_by", "ordered_by", "condition", "source", mode="before"
+    )(_stripped)
 
 
 class HoldTold(Shape):
@@ -116,6 +125,8 @@ class LiftGiven(Given):
     lifted: Annotated[Bound, Field(alias="from")]
     source: Annotated[str, Field(min_length=1, max_length=500)]
     position: Position
+
+    _strip = field_validator("source", mode="before")(_stripped)
 
 
 class LiftTold(Shape):
@@ -231,22 +242,21 @@ def ask(
     request: Request, hold_id: HoldId, given: Annotated[LiftGiven, Depends(json_of(LiftGiven))]
 ) -> Response:
     """Ask that a hold be lifted; somebody else approves it."""
-    desk = desk_of(request)
+    desk, begun = desk_of(request), unfinished(request)
+    ledger = desk.workspace.ledger
+    if begun is not None and begun.made is not None:  # by a worker that is gone
+        return told(_lift(_row(ledger, hold_id, int(begun.made))), 201)
     _need_liftable(_find(desk, hold_id), given.position)
     row = {
         "hold_id": hold_id, "lifted": _written(given.lifted), "source": given.source,
         "position": str(given.position), "asked_by": caller_of(request).subject,
         "asked_us": desk.now_us(), "approved_by": None, "approved_us": None, "entry": None,
     }  # fmt: skip
-    begun, column = unfinished(request), lift_request.c
-    with desk.workspace.ledger.writing() as con:
-        if begun is not None:  # by a worker that is gone: what it asked is asked anew
-            mine = [column[one] == row[one] for one in ("hold_id", "asked_by", "lifted", "source")]
-            dead = (column.asked_us >= begun.at_us, column.approved_by.is_(None))
-            con.execute(sa.delete(lift_request).where(*mine, *dead))
-        done = con.execute(sa.insert(lift_request).values(row).returning(column.number))
-        row["number"] = int(done.scalar_one())
-    return told(_lift(row), 201)
+    with ledger.writing() as con:
+        done = con.execute(sa.insert(lift_request).values(row).returning(lift_request.c.number))
+        number = int(done.scalar_one())
+        note_made(request, con, number)
+    return told(_lift({**row, "number": number}), 201)
 
 
 @router.post(
@@ -260,36 +270,119 @@ def approve(
     request: Request, hold_id: HoldId, number: Annotated[int, Path(ge=1, lt=1 << 31)]
 ) -> Response:
     """Approve a request of somebody else's: the hold is lifted and published at once."""
-    desk, caller = desk_of(request), caller_of(request)
+    desk, who = desk_of(request), caller_of(request).subject
     ledger = desk.workspace.ledger
     row = _row(ledger, hold_id, number)
-    if row["asked_by"] == caller.subject:
+    if row["asked_by"] == who:
         raise RefusedError("you asked for it yourself", hint="somebody else approves it")
-    _need_liftable(_find(desk, hold_id), Position(row["position"]))
-    claim = {"approved_by": caller.subject, "approved_us": desk.now_us()}
-    mine = sa.update(lift_request).where(lift_request.c.number == number)
-    begun, column = unfinished(request), lift_request.c
-    free: sa.ColumnElement[bool] = column.approved_by.is_(None)
-    if begun is not None:  # by a worker that is gone: it may have approved, and not lifted
-        is_mine = sa.and_(column.approved_by == caller.subject, column.approved_us >= begun.at_us)
-        free = sa.or_(free, is_mine)
+    hold = _find(desk, hold_id)
+    # They may have approved it before, and nobody was told how far that came.
+    entry = _lifted_by(ledger, row) if row["approved_by"] == who else None
+    if entry is None:
+        _need_liftable(hold, Position(row["position"]))
+        row = _claimed(desk, row, who)
+        entry = _lift_once(desk, row)
+    row["entry"] = entry
     with ledger.writing() as con:
-        done = con.execute(mine.where(free).values(claim))
-    if not done.rowcount:
-        raise ConflictError("the request was approved before", hint="see the hold")
-    try:
-        receipt = desk.workspace.lift_hold(
-            hold_id, lifted=read_bound(row["lifted"]), source=_source(desk, row["source"]),
-            position=Position(row["position"]),
-        )  # fmt: skip
-    except BaseException:
-        with ledger.writing() as con:
-            con.execute(mine.values(approved_by=None, approved_us=None))
-        raise
-    with ledger.writing() as con:
-        con.execute(mine.values(entry=receipt.index))
+        done = {name: row[name] for name in ("approved_by", "approved_us", "entry")}
+        con.execute(_open_row(row).values(done))
     desk.stir()
-    return told(_lift({**row, **claim, "entry": receipt.index}))
+    return told(_lift(row))
+
+
+def _claimed(desk: Desk, row: Mapping[str, Any], who: str) -> dict[str, Any]:
+    """Note who approves a request, before the hold is lifted; return the request.
+
+    Raises:
+        ConflictError: Somebody else approved it, or it was approved to its end.
+    """
+    column = lift_request.c
+    is_theirs = sa.and_(column.approved_by == who, column.entry.is_(None))
+    claim = (
+        sa.update(lift_request)
+        .where(column.number == row["number"], sa.or_(column.approved_by.is_(None), is_theirs))
+        # The first time stands: what lifted the hold for this request is looked for from there.
+        .values(approved_by=who, approved_us=sa.func.coalesce(column.approved_us, desk.now_us()))
+        .returning(column.approved_us)
+    )
+    with desk.workspace.ledger.writing() as con:
+        since_us = con.execute(claim).scalar()
+    if since_us is None:
+        raise ConflictError(
+            "the request was approved before", hint="see the hold; if it stands, ask anew"
+        )
+    return {**row, "approved_by": who, "approved_us": int(since_us)}
+
+
+def _lift_once(desk: Desk, row: Mapping[str, Any]) -> int:
+    """Lift a hold as a claimed request asks; return the entry that did.
+
+    The claim is taken back only where it is certain that nothing was published. After any
+    other error whoever approved repeats it.
+    """
+    workspace = desk.workspace
+    try:
+        return workspace.lift_hold(
+            row["hold_id"], lifted=read_bound(row["lifted"]), source=_source(desk, row["source"]),
+            position=Position(row["position"]),
+        ).index  # fmt: skip
+    except (RefusedError, InputError, ConflictError):
+        with workspace.ledger.writing() as con:  # nobody publishes while we look
+            if _find(desk, row["hold_id"]).lifted is None:
+                con.execute(_open_row(row).values(approved_by=None, approved_us=None))
+        entry = _lifted_by(workspace.ledger, row)
+        if entry is None:
+            raise
+        return entry
+
+
+def _open_row(row: Mapping[str, Any]) -> sa.Update:
+    """Return a change of a request that nobody else approved, and nobody to its end."""
+    column = lift_request.c
+    is_ours = sa.or_(column.approved_by.is_(None), column.approved_by == row["approved_by"])
+    return sa.update(lift_request).where(
+        column.number == row["number"], column.entry.is_(None), is_ours
+    )
+
+
+def _lifted_by(ledger: Ledger, row: Mapping[str, Any]) -> int | None:
+    """Return the entry that lifted the hold as a request asks, since it was approved.
+
+    None where none did, where it was lifted otherwise, and where another request notes it.
+    """
+    if row["approved_us"] is None or row["entry"] is not None:
+        return None
+    size, name = ledger.size(), row["hold_id"]
+    for entry in ledger.public("rulebook", size):
+        if entry.recorded_us < row["approved_us"]:
+            continue
+        before, after = (_hold_in(ledger, known, name) for known in (entry.index, entry.index + 1))
+        if before is None or before.lifted is not None or after is None or after.lifted is None:
+            continue
+        is_ours = _is_lifted_as(after, row) and not _is_noted(ledger, entry.index, row["number"])
+        return entry.index if is_ours else None
+    return None
+
+
+def _is_lifted_as(hold: Hold, row: Mapping[str, Any]) -> bool:
+    source = hold.sources.get("lifted")
+    if hold.lifted is None or source is None:
+        return False
+    asked = (read_bound(row["lifted"]).value, row["position"], row["source"])
+    return asked == (hold.lifted.value, str(hold.position), source.title)
+
+
+def _is_noted(ledger: Ledger, entry: int, number: int) -> bool:
+    """Whether an entry lifted the hold for another request than this."""
+    column = lift_request.c
+    query = sa.select(column.number).where(column.entry == entry, column.number != number)
+    with ledger.reading() as con:
+        return con.execute(query).first() is not None
+
+
+def _hold_in(ledger: Ledger, known: int, hold_id: str) -> Hold | None:
+    holds = published(ledger, known).book.holds
+    return next((one for one in holds if one.hold_id == hold_id), None)
 
 
 def hold_told(one: Hold) -> HoldTold:

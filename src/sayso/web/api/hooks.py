@@ -16,7 +16,7 @@ from sayso.snapshot.manifest import iso
 from sayso.web.access import Role, Scope, allow
 from sayso.web.api.answers import Shape, answers, told
 from sayso.web.api.bodies import Given, json_of, takes
-from sayso.web.api.repeating import repeatable, unfinished
+from sayso.web.api.repeating import note_made, repeatable, unfinished
 from sayso.web.request import caller_of, desk_of
 from sayso.web.webhooks import Event, Hook, Hooks
 
@@ -65,12 +65,13 @@ def add(request: Request, given: Annotated[HookGiven, Depends(json_of(HookGiven)
     """Register an address; it is told what happens from now on."""
     desk = desk_of(request)
     hooks = Hooks(desk.workspace.ledger, desk.settings.webhook_hosts_allowed)
-    owner, events, begun = _owner(request), frozenset(given.events), unfinished(request)
-    if begun is not None:  # by a worker that is gone: nobody ever saw the secret
-        for one in hooks.all(owner or ""):
-            if one.made_us >= begun.at_us and (one.url, one.events) == (given.url, events):
-                hooks.drop(owner or "", one.webhook_id)
-    hook, secret = hooks.add(owner, given.url, events, desk.now_us())
+    begun = unfinished(request)
+    # Of one that a worker made which is gone, nobody ever saw the secret.
+    lost = None if begun is None or begun.made is None else str(begun.made)
+    hook, secret = hooks.add(
+        _owner(request), given.url, frozenset(given.events), desk.now_us(), replaces=lost,
+        note=lambda con, name: note_made(request, con, name),
+    )  # fmt: skip
     return told({**_told(hook).model_dump(), "secret": secret}, 201)
 
 

@@ -5,7 +5,8 @@ header that says so; with another request it is refused; while the first is unde
 The answer is kept for a day, sealed with caller and key, so that nobody without the key reads
 it. A refusal is not kept: nothing was done. A worker that died amid a request takes its turn
 with it, so that a repeat runs at once; `unfinished` tells the route from where on the ledger
-may hold what the dead one did, and the route looks there before it does a thing again.
+may hold what the dead one did, and the route looks there before it does a thing again. What is
+no entry and has a name of its own is noted in the transaction that makes it (`note_made`).
 
 Source: draft-ietf-httpapi-idempotency-key-header-07 (lapsed; followed as it is used).
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,17 +43,29 @@ class Begun:
 
     Attributes:
         size: Of the ledger then.
-        at_us: The instant.
+        made: What it noted as its own; None where it made nothing that it notes.
     """
 
     size: int
-    at_us: int
+    made: str | int | None
 
 
 def unfinished(request: Request) -> Begun | None:
     """Return when this very request was begun before, by a worker that is gone; None for never."""
     found = getattr(request.state, "unfinished", None)
     return found if isinstance(found, Begun) else None
+
+
+def note_made(request: Request, con: sa.Connection, made: str | int) -> None:
+    """Note what a request makes as its own, in the transaction that makes it.
+
+    Equal things may be made by others in the meantime; by its name alone a repeat knows which
+    one is its own. Without a key there is no repeat, and nothing is noted.
+    """
+    keyed = getattr(request.state, "keyed", None)
+    if keyed is not None:
+        secret, note = keyed
+        desk_of(request).answers.replace_with(con, secret, {**note, "made": made})
 
 
 def repeatable(endpoint: F) -> F:
@@ -100,10 +114,11 @@ def _once(request: Request, key: str, work: Callable[[], Response]) -> Response:
         if kept is not None and "status" in kept:
             return _again(kept)
         if kept is not None:
-            request.state.unfinished = Begun(kept["size"], kept["begun_us"])
+            request.state.unfinished = Begun(kept["size"], kept.get("made"))
         else:
-            begun = {"asked": asked, "size": desk.workspace.ledger.size(), "begun_us": now_us}
-            desk.answers.put(secret, begun, now_us=now_us, lasts_us=KEPT_US)
+            kept = {"asked": asked, "size": desk.workspace.ledger.size()}
+            desk.answers.put(secret, kept, now_us=now_us, lasts_us=KEPT_US)
+        request.state.keyed = secret, kept
         return _kept(request, secret, asked, work)
 
 
