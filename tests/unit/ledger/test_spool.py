@@ -1,8 +1,10 @@
 """What a request brought goes with it, or with the next who looks where its process is gone."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,29 @@ def test_opening_sweeps_what_the_dead_left(tmp_path: Path) -> None:
     assert stays == "somebody's"
     assert left, "nobody tidied up behind the dead"
     assert not place.exists()
+
+
+def test_what_cannot_be_deleted_is_not_told_as_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / FOLDER / name).mkdir(parents=True)
+        (tmp_path / FOLDER / name / "body").write_text("somebody's")
+    unlink = os.unlink
+
+    def keeps_one(path: object, *args: Any, **how: Any) -> None:
+        if (tmp_path / FOLDER / "b").exists() and not (tmp_path / FOLDER / "a" / "body").exists():
+            raise PermissionError(path)
+        unlink(path, *args, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "unlink", keeps_one)
+    swept = sweep_spool(tmp_path)
+    monkeypatch.undo()
+
+    assert (swept.names, swept.is_complete) == ((f"{FOLDER}/a",), False)
+    assert (tmp_path / FOLDER / "b" / "body").exists()
+    again = sweep_spool(tmp_path)
+    assert (again.names, again.is_complete) == ((f"{FOLDER}/b",), True)
 
 
 def test_a_workspace_that_never_had_any_is_swept(tmp_path: Path) -> None:
