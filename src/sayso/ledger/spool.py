@@ -1,4 +1,4 @@
-"""Spool: files that a request brings or takes away, for as long as that takes.
+"""Spool: files that a request brings or takes away, or that work spills, for as long as it takes.
 
 Promises: they stand in the workspace's folder `spool` and nowhere else, each in a folder of its
 own that its process locks; what a process left that is gone is deleted by whoever opens the

@@ -372,3 +372,24 @@ def test_a_plain_file_is_taken(service: Service, tmp_path: Path) -> None:
     assert told.status_code == 200
     assert told.json()["rows"] == len(rows)
     assert set(rows[0]) == set(MEMBER_COLUMNS)
+
+
+def test_too_little_memory_is_told_as_ours(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_more: object) -> None:
+        raise duckdb.OutOfMemoryException("a row of maya's")
+
+    for name in ("ingest", "decide_many"):
+        monkeypatch.setattr(f"sayso.web.desk.Desk.{name}", fail)
+    job = service.token(Scope.MEMBERS_WRITE, Scope.DECISIONS_READ)
+
+    taken = service.ask(
+        "PUT", "/members", job, content=b"member_id\nmaya\n", more={"content-type": "text/csv"}
+    )
+    decided = service.ask("POST", "/decisions/batch", job, json=[{"record_id": "r1"}])
+
+    for told in (taken, decided):
+        assert told.status_code == 503
+        assert told.json()["type"].endswith("unavailable")
+        assert "maya" not in told.text
