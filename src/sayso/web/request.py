@@ -77,6 +77,11 @@ def caller_of(request: Request) -> Caller:
     return found if isinstance(found, Caller) else Caller()
 
 
+def signal_changed(request: Request) -> bool:
+    """Whether a browser's signal, which came with the request, changed something or may have."""
+    return bool(getattr(request.state, "signal_changed", False))
+
+
 async def admit(request: Request) -> None:
     """Refuse whoever the route does not name.
 
@@ -103,7 +108,9 @@ async def admit(request: Request) -> None:
     if session.secret and request.method not in SAFE:
         await need_token(request, session)
     if caller.member_id and says_so(request.headers):
-        await run_in_threadpool(obey, desk, caller.member_id)
+        # If it fails it may have come after the first of several, and changed something.
+        request.state.signal_changed = True
+        request.state.signal_changed = await run_in_threadpool(obey, desk, caller.member_id)
     if (work := work_of(request.scope.get("endpoint"))) is not None:
         # Last: a signal that says off is obeyed before anything is counted.
         await run_in_threadpool(desk.limits.take, caller, work, desk.now_us())
