@@ -27,7 +27,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sayso.errors import InputError
+from sayso.errors import InputError, UnavailableError
 
 # Columns of all tables; a JSON Lines file is read with these and no others.
 _COLUMNS = (
@@ -51,7 +51,14 @@ SHA_CHUNK_BYTES = 1 << 20
 def connect(
     *, threads: int | None = None, memory_bytes: int | None = None, spill: Path | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB connection in UTC that reaches no network and keeps no state."""
+    """Return a DuckDB connection in UTC that reaches no network and keeps no state.
+
+    Args:
+        threads: How many it may use; None for all.
+        memory_bytes: What it may use before it spills.
+        spill: The folder for what does not fit, which an erasure must know. Without one nothing
+            is ever written to the disk: a query that needs more memory fails, see `no_memory`.
+    """
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_progress_bar = false")
@@ -60,9 +67,16 @@ def connect(
         con.execute(f"SET threads = {threads}")
     if memory_bytes:
         con.execute(f"SET memory_limit = '{memory_bytes}B'")
-    if spill:
-        con.execute(f"SET temp_directory = {quoted(str(spill))}")
+    # Left alone it is `.tmp` wherever the process was started, where nobody deletes anything.
+    con.execute(f"SET temp_directory = {quoted(str(spill) if spill else '')}")
     return con
+
+
+def no_memory() -> UnavailableError:
+    """Return what to say where DuckDB had too little memory; its own words are for its users."""
+    return UnavailableError(
+        "there is too little memory for this", hint="ask for less, or run it on a larger machine"
+    )
 
 
 def quoted(text: str) -> str:
@@ -253,10 +267,13 @@ _COMPLAINTS: tuple[tuple[str, str, str], ...] = (
 def reading(what: Path | str) -> Iterator[None]:
     """Turn DuckDB's complaints about a file into an InputError that names it.
 
-    The complaint itself may quote the file's words; only a line number is taken over.
+    The complaint itself may quote the file's words; only a line number is taken over. Too
+    little memory is no fault of the file's, and an UnavailableError.
     """
     try:
         yield
+    except duckdb.OutOfMemoryException:
+        raise no_memory() from None
     except duckdb.Error as error:
         told = str(error)
         line = re.search(r"(?i)\bline:? (\d+)", told)

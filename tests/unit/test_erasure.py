@@ -428,7 +428,7 @@ def test_an_erasure_amid_an_ingest_is_heard(
         calls.append(relation)
         if len(calls) in {1, 3}:  # between the keys and the listing
             waiting = workspace.erase(WHO if len(calls) == 1 else OTHERS[9]).waiting
-            assert waiting == (("segments/",) if relation == "typed" else ("tables/",))
+            assert waiting == ("segments/" if relation == "typed" else "tables/", "spool/")
 
     monkeypatch.setattr(module, "_keyed", keyed)
     rows = [choice_row(WHO, channel=CHANNEL), choice_row(OTHERS[9]), choice_row(OTHERS[8])]

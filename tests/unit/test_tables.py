@@ -1,13 +1,17 @@
 """Files as people have them: headers, quotes, encodings, and numbers that stand for ids."""
 
 import gzip
+import re
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sayso.errors import InputError
+from sayso import tables
+from sayso.cli import main
+from sayso.errors import InputError, UnavailableError
 from sayso.tables import connect, open_table, reading
 
 ROW = "member_id,country\n7,HK\n"
@@ -153,3 +157,66 @@ def test_other_columns_may_stand_twice(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "c.parquet")
     with connect() as con:
         assert "member_id" in open_table(con, tmp_path / "c.parquet").types
+
+
+# ---- memory -----------------------------------------------------------------------------
+
+# More than is given to it, and nothing of it may go to the disk.
+MUCH = "CREATE TEMP TABLE much AS SELECT hash(i) AS a, hash(i + 1) AS b FROM range(2000000) r(i)"
+
+
+def test_without_a_folder_nothing_is_spilled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with (
+        pytest.raises(UnavailableError, match="too little memory") as caught,
+        connect(threads=1, memory_bytes=16 << 20) as con,
+        reading("members.csv"),
+    ):
+        con.execute(MUCH)
+
+    assert "temp_directory" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_a_folder_it_is_spilled_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spill = tmp_path / "it's here"
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+
+    with connect(threads=1, memory_bytes=16 << 20, spill=spill) as con:
+        con.execute(MUCH)
+        spilled = list(spill.iterdir())
+
+    assert spilled
+    assert list((tmp_path / "cwd").iterdir()) == []
+
+
+def test_every_connection_is_made_here() -> None:
+    """One that is made elsewhere spills wherever the process was started."""
+    source = Path(tables.__file__).parent
+    made = [
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"\bduckdb\.connect\(", path.read_text(encoding="utf-8"))
+    ]
+
+    assert made == ["tables.py"]
+
+
+def test_the_command_line_tells_it_as_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_args: object, **_more: object) -> None:
+        raise duckdb.OutOfMemoryException("a row of maya's")
+
+    monkeypatch.setattr("sayso.cli.cli.main", fail)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--workspace", str(tmp_path), "explain", "maya"])
+
+    assert ended.value.code == 4
+    assert "too little memory" in (told := capsys.readouterr().err)
+    assert "maya" not in told

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+import duckdb
 
 from sayso.cli import (
     audit,
@@ -44,6 +45,7 @@ from sayso.errors import (
     SaysoError,
     UnavailableError,
 )
+from sayso.tables import no_memory
 
 # The one table from error families to exit codes.
 EXIT_CODES: dict[type[SaysoError], int] = {
@@ -108,6 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SaysoError as error:
         fail_with(error, wants_json=wants_json)
         sys.exit(next(code for family, code in EXIT_CODES.items() if isinstance(error, family)))
+    except duckdb.OutOfMemoryException:
+        fail_with(no_memory(), wants_json=wants_json)
+        sys.exit(EXIT_CODES[UnavailableError])
     except OSError as error:
         reason = error.strerror or type(error).__name__
         where = f" ('{error.filename}')" if error.filename else ""

@@ -83,7 +83,7 @@ def _told(done: Erasure) -> list[str]:
         elif one.reached is Reached.CLEARED:
             lines.append(f"  what a killed build left beside '{one.path}'")
     if done.waiting:
-        lines.append("still at work, and looking for the erased at their end:")
+        lines.append("left for now, since somebody is at work there or it could not be deleted:")
         lines += [f"  {one}" for one in done.waiting]
     lines.append("out of reach:")
     lines += [

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -23,6 +22,7 @@ from sayso.decision.cells import CHOICES, PRESENCES, STATUSES, Cells
 from sayso.decision.one import OLDEST_YEARS, Age
 from sayso.model import Choice, Country, Presence, Status
 from sayso.rulebook.midnights import last_midnights
+from sayso.tables import connect
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.integer[Any]]
@@ -159,7 +159,7 @@ def _split_by_ids(standing: pa.Table) -> tuple[pa.Table, pa.Table]:
     if pa.types.is_integer(standing.schema.field("member_id").type):
         return standing, standing.slice(0, 0)
     number = "TRY_CAST(member_id AS BIGINT)"
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("standing", standing)
         kept = con.sql(
             f"SELECT {number} member_id, * EXCLUDE (member_id) FROM standing "

@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import duckdb
@@ -44,6 +43,7 @@ from sayso.ledger import schema
 from sayso.ledger.entries import CHOICE_LABEL, canonical_choice
 from sayso.ledger.erase import SEGMENT_KEPT
 from sayso.ledger.rows import row_commitment
+from sayso.ledger.spool import spooling
 from sayso.ledger.store import Ledger
 from sayso.ledger.tombstones import read_tags
 from sayso.log import leaf_hash, tree_root
@@ -130,8 +130,8 @@ def fsck(
 
 def _checked(ledger: Ledger, tell: Progress, memory_bytes: int) -> Report:
     with (
-        TemporaryDirectory(prefix="sayso-fsck-") as spill,
-        connect(memory_bytes=memory_bytes, spill=Path(spill)) as duck,
+        spooling(ledger.folder) as spill,
+        connect(memory_bytes=memory_bytes, spill=spill) as duck,
         ledger.reading() as con,
     ):
         check = _Check(ledger, con, duck, tell)

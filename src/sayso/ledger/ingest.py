@@ -26,6 +26,7 @@ from sayso.ledger import schema
 from sayso.ledger.files import working
 from sayso.ledger.rows import MEMBERS, NOTICES, member_columns, notice_columns, table_root
 from sayso.ledger.segments import BATCH_ROWS, write_segment
+from sayso.ledger.spool import spooling
 from sayso.ledger.store import Ledger, temporary_name
 from sayso.ledger.versions import version_at
 from sayso.model import EVERY_PURPOSE, Choice, Outcome
@@ -121,7 +122,7 @@ def ingest_choices(
         InputError: The file cannot be read, or a row has a bad code or instant.
     """
     tell = progress or (lambda _stage, _rows: None)
-    with connect(threads=threads) as duck:
+    with spooling(ledger.folder) as spill, connect(threads=threads, spill=spill) as duck:
         with reading(path):
             table = open_table(duck, path)
             _need(table, path, ("member_id", "purpose", "choice", "effective_at"))
@@ -303,7 +304,7 @@ def ingest_table(
         InputError: The file cannot be read, or a notice has a bad code or instant.
     """
     tell = progress or (lambda _stage, _rows: None)
-    with connect() as duck, reading(path):
+    with spooling(ledger.folder) as spill, connect(spill=spill) as duck, reading(path):
         table = open_table(duck, path)
         sha256 = sha256_of(table.paths)
         if (known := _known_version(ledger, kind, sha256)) is not None:

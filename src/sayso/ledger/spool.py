@@ -1,4 +1,4 @@
-"""Spool: files that a request brings or takes away, for as long as that takes.
+"""Spool: files that a request brings or takes away, or that work spills, for as long as it takes.
 
 Promises: they stand in the workspace's folder `spool` and nowhere else, each in a folder of its
 own that its process locks; what a process left that is gone is deleted by whoever opens the
@@ -40,7 +40,10 @@ def spooling(workspace: Path) -> Iterator[Path]:
 
 
 def sweep_spool(workspace: Path) -> Swept:
-    """Delete what processes left that are gone; complete where nobody is at anything."""
+    """Delete what processes left that are gone; complete where nothing is left then.
+
+    What cannot be deleted is left to the next sweep, and is not told as deleted.
+    """
     spool = workspace / FOLDER
     if not spool.is_dir():
         return Swept((), is_complete=True)
@@ -52,6 +55,9 @@ def sweep_spool(workspace: Path) -> Swept:
                 is_complete = False
                 continue
             shutil.rmtree(place, ignore_errors=True)
+            if place.exists():
+                is_complete = False
+                continue
             names.append(f"{FOLDER}/{place.name}")
     return Swept(tuple(names), is_complete)
 

@@ -103,7 +103,7 @@ def fold_everybody(
 
 
 def _folded(known: int, since: datetime, until: datetime, states: MemberStates) -> Folded:
-    with duckdb.connect() as duck:
+    with connect() as duck:
         duck.register(
             "ids", pa.table({"place": np.arange(len(states.ids)), "member_id": states.ids})
         )

@@ -16,7 +16,7 @@ from sayso.snapshot.load import verified_file
 from sayso.snapshot.manifest import Manifest, load_manifest
 from sayso.snapshot.notes import need_records, read_notes, visiting
 from sayso.snapshot.seal import BUCKET_SCHEMA, RECORD_COLUMNS
-from sayso.tables import quoted
+from sayso.tables import connect, quoted
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def compare(first: Path, second: Path) -> Difference:
         or (other := after.buckets.get(name)) is None
         or one.root != other.root
     )
-    with duckdb.connect() as con, ExitStack() as held:
+    with connect() as con, ExitStack() as held:
         for view, folder, manifest in (("a", first, before), ("b", second, after)):
             need_records(folder, manifest)
             held.enter_context(visiting(folder, alone=False))

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from sayso.errors import InputError
 from sayso.sources.sink import INSTANT
+from sayso.tables import connect, no_memory
 
 IDS = frozenset({"record_id", "member_id"})
 TIMES = ("written_at", "first_seen_at", "deleted_at", "since")
@@ -125,6 +126,8 @@ class Converter:
             rows = self._run(ready, _query(table.column_names, ready, schema, flagged))
             counts = {name: pc.sum(rows[f"bad_{name}"]).as_py() or 0 for name in flagged}
             rows = rows.select(schema.names).cast(schema)
+        except duckdb.OutOfMemoryException:
+            raise no_memory() from None
         except (duckdb.Error, pa.ArrowException, ValueError) as error:
             raise InputError(
                 f"values of '{file}' cannot be converted ({type(error).__name__})",
@@ -134,8 +137,8 @@ class Converter:
 
     def _run(self, ready: pa.Table, query: str) -> pa.Table:
         if self._engine is None:
-            self._engine = duckdb.connect()
-            self._engine.execute(f"SET TimeZone = 'UTC'; SET threads = 2; {_MACROS}")
+            self._engine = connect(threads=2)
+            self._engine.execute(_MACROS)
         self._engine.register("ready", ready)
         try:
             return self._engine.sql(query).to_arrow_table()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
+import duckdb
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -22,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 import sayso
 from sayso.errors import SaysoError
+from sayso.tables import no_memory
 from sayso.web import access, signing_in
 from sayso.web.api import API, BULK_BYTES
 from sayso.web.api import routers as api_routers
@@ -81,6 +83,7 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
     static = StaticFiles(directory=str(files("sayso.web") / "static"))
     app.mount("/static", static, name="static")
     app.add_exception_handler(SaysoError, _tell_ours)
+    app.add_exception_handler(duckdb.OutOfMemoryException, _tell_no_memory)
     app.add_exception_handler(HTTPException, _tell_plain)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     need_access(app)
@@ -126,6 +129,11 @@ async def _tell_ours(request: Request, error: Exception) -> Response:
     if status == 401:
         return RedirectResponse(sign_in_path(request.url.path), 303)
     return errors.page(request, status, name, error.message, error.hint, wait_seconds=wait)
+
+
+async def _tell_no_memory(request: Request, _error: Exception) -> Response:
+    LOG.error("too little memory at %s", _route(request))
+    return await _tell_ours(request, no_memory())
 
 
 async def _tell_plain(request: Request, error: Exception) -> Response:

@@ -2,8 +2,8 @@
 
 Promises: only https, and only to addresses of the public internet, unless an administrator
 named the host; every address of a name is looked at, and the connection goes to one that was.
-Follows no redirect, takes ten seconds at most from the connection to the last byte, however
-slowly the bytes come, and reads little.
+Follows no redirect, takes ten seconds at most from the look for the name to the last byte,
+however slowly its answer or the bytes come, and reads little.
 
 Source: OWASP, Server-Side Request Forgery Prevention.
 """
@@ -15,8 +15,10 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from sayso.errors import InputError, RefusedError, UnavailableError
@@ -89,21 +91,41 @@ def is_public(address: IpAddress) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def resolve(name: str, port: int, hosts: frozenset[str]) -> tuple[str, int]:
+def resolve(
+    name: str, port: int, hosts: frozenset[str], seconds: float = TIMEOUT_SECONDS
+) -> tuple[str, int]:
     """Return the address of a name to connect to.
 
     Raises:
-        UnavailableError: It has none.
+        UnavailableError: It has none, or none was found in time.
         RefusedError: One of them is inside our own network.
     """
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        found = _addresses(name, port, seconds)
     except (OSError, UnicodeError):
         raise UnavailableError("the name has no address") from None
     places = [str(one[4][0]).partition("%")[0] for one in found]
     if name not in hosts and not all(is_public(ipaddress.ip_address(one)) for one in places):
         raise RefusedError("the name leads inside our own network")
     return places[0], port
+
+
+def _addresses(name: str, port: int, seconds: float) -> list[Any]:
+    """Ask the system for the addresses of a name; it has no limit of time, so a thread asks.
+
+    Raises:
+        OSError: There are none, or it took too long; the thread ends when the system gives up.
+    """
+    found: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+
+    threading.Thread(target=ask, name="name", daemon=True).start()
+    return found.result(seconds)
 
 
 class _Pinned(http.client.HTTPConnection):
@@ -170,7 +192,8 @@ def send(url: str, body: bytes, headers: Mapping[str, str], hosts: frozenset[str
     ends = time.monotonic() + TIMEOUT_SECONDS
     is_encrypted = parts.scheme == "https"
     name = parts.hostname or ""
-    place = resolve(name, parts.port or (443 if is_encrypted else 80), hosts)
+    port = parts.port or (443 if is_encrypted else 80)
+    place = resolve(name, port, hosts, TIMEOUT_SECONDS)
     connection = _Pinned(name, place, ends, encrypted=is_encrypted)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:

@@ -21,13 +21,16 @@ def says_so(headers: Mapping[str, str]) -> bool:
     return headers.get(HEADER) == SAYS_SO
 
 
-def obey(desk: Desk, who: str) -> None:
-    """Record an off for every purpose that shares outside and has none."""
+def obey(desk: Desk, who: str) -> bool:
+    """Record an off for every purpose that shares outside and has none; return whether any was."""
+    changed = False
     for name, purpose in desk.workspace.rules().book.purposes.items():
         if not purpose.sharing or desk.explain(who, name).choice is Choice.OFF:
             continue
         if not _was_heard(desk, who, name):
             desk.choose(who, Choice.OFF, purpose=name, channel=CHANNEL, setting_version=None)
+            changed = True
+    return changed
 
 
 def _was_heard(desk: Desk, who: str, purpose: str) -> bool:

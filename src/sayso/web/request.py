@@ -5,10 +5,13 @@ does not name, and takes no change from a browser without its token. A member wh
 nobody from the next request on.
 """
 
+import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
+from anyio import CancelScope
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -27,10 +30,38 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-def spool_of(request: Request) -> Iterator[Path]:
-    """Yield a folder for files that are gone once the answer was sent, or the worker is."""
-    with spooling(desk_of(request).workspace.path) as place:
+async def spool_of(request: Request) -> AsyncIterator[Path]:
+    """Yield a folder for files that are gone once the answer was sent, or the worker is.
+
+    Its lock may be waited for, and a GiB in it takes a while to delete: both in a thread, so
+    that nobody else waits, and both to their end, whoever gives up meanwhile.
+    """
+    async with _aside(spooling(desk_of(request).workspace.path)) as place:
         yield place
+
+
+@asynccontextmanager
+async def _aside(block: AbstractContextManager[Path]) -> AsyncIterator[Path]:
+    """Enter and leave a block in a thread; it is left also where it was entered too late."""
+    entering = asyncio.ensure_future(run_in_threadpool(block.__enter__))
+    try:
+        yield await asyncio.shield(entering)
+    finally:
+        leaving = asyncio.ensure_future(_leave(block, entering))
+        _LEAVING.add(leaving)
+        leaving.add_done_callback(_LEAVING.discard)
+        with CancelScope(shield=True):
+            await asyncio.shield(leaving)
+
+
+async def _leave(block: AbstractContextManager[Path], entering: asyncio.Future[Path]) -> None:
+    await asyncio.wait([entering])
+    if not entering.cancelled() and entering.exception() is None:
+        await run_in_threadpool(block.__exit__, None, None, None)
+
+
+# The loop itself holds no task that nobody waits for any longer.
+_LEAVING: set[asyncio.Task[None]] = set()
 
 
 def session_of(request: Request) -> Session:
@@ -43,6 +74,11 @@ def caller_of(request: Request) -> Caller:
     """Return who is asking."""
     found = getattr(request.state, "caller", None)
     return found if isinstance(found, Caller) else Caller()
+
+
+def signal_changed(request: Request) -> bool:
+    """Whether a browser's signal, which came with the request, changed something or may have."""
+    return bool(getattr(request.state, "signal_changed", False))
 
 
 async def admit(request: Request) -> None:
@@ -71,7 +107,9 @@ async def admit(request: Request) -> None:
     if session.secret and request.method not in SAFE:
         await need_token(request, session)
     if caller.member_id and says_so(request.headers):
-        await run_in_threadpool(obey, desk, caller.member_id)
+        # If it fails it may have come after the first of several, and changed something.
+        request.state.signal_changed = True
+        request.state.signal_changed = await run_in_threadpool(obey, desk, caller.member_id)
     if (work := work_of(request.scope.get("endpoint"))) is not None:
         # Last: a signal that says off is obeyed before anything is counted.
         await run_in_threadpool(desk.limits.take, caller, work, desk.now_us())

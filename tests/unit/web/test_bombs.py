@@ -235,6 +235,112 @@ def test_any_damage_is_refused_or_harmless(tmp_path: Path) -> None:
     assert refused > 0
 
 
+# ---- heads of pages, written by hand ----------------------------------------------------
+
+# A field of the compact protocol: its number, its kind and its bytes.
+Field = tuple[int, int, bytes]
+PLAIN, DELTA_BYTE_ARRAY, RLE, RLE_DICTIONARY = 0, 7, 3, 8
+I32, I64, TEXT, LIST, STRUCT = 5, 6, 8, 9, 12
+VALUES = 3
+
+
+def varint(number: int) -> bytes:
+    more = number >> 7
+    return bytes([number & 127 | 128]) + varint(more) if more else bytes([number & 127])
+
+
+def whole(at: int, number: int, kind: int = I32) -> Field:
+    return at, kind, varint((number << 1) ^ (number >> 63))
+
+
+def struct(*fields: Field) -> bytes:
+    return b"".join(bytes([kind]) + varint(at << 1) + told for at, kind, told in fields) + b"\0"
+
+
+def head(at: int, *fields: Field) -> Field:
+    return at, STRUCT, struct(*fields)
+
+
+def data_head(values: int = VALUES, encoding: int = PLAIN) -> Field:
+    return head(5, whole(1, values), whole(2, encoding), whole(3, RLE), whole(4, RLE))
+
+
+def data_head_2(values: int = VALUES, encoding: int = PLAIN, *more: Field) -> Field:
+    return head(
+        8, whole(1, values), whole(2, 0), whole(3, values), whole(4, encoding), whole(5, 0),
+        whole(6, 0), *more,
+    )  # fmt: skip
+
+
+def texts(at: int, kind: int, *items: bytes) -> Field:
+    return at, LIST, bytes([len(items) << 4 | kind]) + b"".join(items)
+
+
+def by_hand(path: Path, page_type: Field, *heads: Field) -> Path:
+    """Write a file of one column and one page, whose head is these fields."""
+    body = (b"\x01\0\0\0x") * VALUES
+    page = struct(page_type, whole(2, len(body)), whole(3, len(body)), *heads) + body
+    named = (4, TEXT, varint(9) + b"member_id")
+    chunk = struct(
+        whole(1, 6), texts(2, I32, varint(0)), texts(3, TEXT, varint(9) + b"member_id"),
+        whole(4, 0), whole(5, VALUES, I64), whole(6, len(page), I64), whole(7, len(page), I64),
+        whole(9, 4, I64),
+    )  # fmt: skip
+    column = struct(whole(2, 4, I64), (3, STRUCT, chunk))
+    group = struct(texts(1, STRUCT, column), whole(2, len(page), I64), whole(3, VALUES, I64))
+    root = struct((4, TEXT, varint(1) + b"r"), whole(5, 1))
+    leaf = struct(whole(1, 6), whole(3, 0), named)
+    footer = struct(
+        whole(1, 2), texts(2, STRUCT, root, leaf), whole(3, VALUES, I64), texts(4, STRUCT, group)
+    )
+    size = len(footer).to_bytes(4, "little")
+    path.write_bytes(b"PAR1" + page + footer + size + b"PAR1")
+    return path
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_head_by_hand_is_what_readers_read(tmp_path: Path, number: int) -> None:
+    honest = data_head() if number == 0 else data_head_2()
+    path = by_hand(tmp_path / "a.parquet", whole(1, number), honest)
+
+    need_bounded(path)
+
+    assert pq.read_table(path).to_pydict() == {"member_id": [b"x"] * VALUES}
+
+
+PAGE, PAGE_2 = whole(1, 0), whole(1, 3)
+HEADS: dict[str, tuple[Field, ...]] = {
+    "prefixes behind a decoy": (PAGE_2, data_head(), data_head_2(VALUES, DELTA_BYTE_ARRAY)),
+    "a dictionary behind a decoy": (PAGE_2, data_head(), data_head_2(VALUES, RLE_DICTIONARY)),
+    "a count behind a decoy": (PAGE_2, data_head(), data_head_2(parquet.MAX_ROWS + 1)),
+    "a decoy behind the head": (PAGE, data_head(), data_head_2()),
+    "another head than the type says": (PAGE_2, data_head()),
+    "an index with a head": (whole(1, 1), data_head()),
+    "an index": (whole(1, 1), head(6)),
+    "a type that nobody knows": (whole(1, 9), data_head()),
+    "a type past its width": (whole(1, 1 << 32), data_head_2(VALUES, DELTA_BYTE_ARRAY)),
+    "fewer values than none": (PAGE, data_head(-1)),
+    "no count": (PAGE, head(5, whole(2, PLAIN), whole(3, RLE), whole(4, RLE))),
+    "an encoding past its width": (PAGE, data_head(VALUES, (1 << 32) + DELTA_BYTE_ARRAY)),
+    "an encoding told twice": (PAGE_2, data_head_2(VALUES, DELTA_BYTE_ARRAY, whole(4, PLAIN))),
+    "an encoding told again in another kind": (
+        PAGE_2, data_head_2(VALUES, DELTA_BYTE_ARRAY, whole(4, PLAIN, I64))
+    ),
+    "a field past its width": (
+        PAGE_2, data_head_2(VALUES, PLAIN, whole((1 << 16) + 4, DELTA_BYTE_ARRAY))
+    ),
+    "a head told twice": (PAGE_2, data_head_2(VALUES, DELTA_BYTE_ARRAY), data_head_2()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_a_head_that_readers_take_otherwise_is_refused(what: str, tmp_path: Path) -> None:
+    path = by_hand(tmp_path / "a.parquet", *HEADS[what])
+
+    with pytest.raises(InputError):
+        need_bounded(path)
+
+
 def test_such_a_file_is_no_body(service: Service, tmp_path: Path) -> None:
     job = service.token(Scope.MEMBERS_WRITE, Scope.CHOICES_WRITE)
     bomb = FILES["a dictionary of long values"](tmp_path / "a.parquet").read_bytes()
@@ -266,3 +372,24 @@ def test_a_plain_file_is_taken(service: Service, tmp_path: Path) -> None:
     assert told.status_code == 200
     assert told.json()["rows"] == len(rows)
     assert set(rows[0]) == set(MEMBER_COLUMNS)
+
+
+def test_too_little_memory_is_told_as_ours(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_more: object) -> None:
+        raise duckdb.OutOfMemoryException("a row of maya's")
+
+    for name in ("ingest", "decide_many"):
+        monkeypatch.setattr(f"sayso.web.desk.Desk.{name}", fail)
+    job = service.token(Scope.MEMBERS_WRITE, Scope.DECISIONS_READ)
+
+    taken = service.ask(
+        "PUT", "/members", job, content=b"member_id\nmaya\n", more={"content-type": "text/csv"}
+    )
+    decided = service.ask("POST", "/decisions/batch", job, json=[{"record_id": "r1"}])
+
+    for told in (taken, decided):
+        assert told.status_code == 503
+        assert told.json()["type"].endswith("unavailable")
+        assert "maya" not in told.text

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from sayso.errors import UnavailableError
 from sayso.model import DEFAULT_PURPOSE, EVERY_PURPOSE, Choice
 from sayso.receipting import choices_of, receipt_id
+from sayso.settings import WebSettings
 from sayso.web.access import Role
+from sayso.web.limits import Limits
 from sayso.web.pages.purposes import NAME, PATH, path_of
 from tests.town import record_row, write_content
 from tests.unit.web.affiliates import (
@@ -249,6 +252,39 @@ def test_global_privacy_control_says_off_once_for_each_purpose_that_is_shared(tw
     assert two.workspace.decide("maya", purpose=AFFILIATES).choice is Choice.ON
     assert two.workspace.decide("maya", purpose="sold").choice is Choice.OFF
     assert two.workspace.decide("maya").choice is Choice.UNSET
+
+
+@pytest.mark.parametrize(("language", "all_but", "nothing"), [
+    ("en", "apart from what your browser", "Nothing was changed."),
+    ("zh-HK", "除了你的瀏覽器訊號", "沒有作出任何更改。"),
+])  # fmt: skip
+def test_a_refusal_says_that_a_signal_was_obeyed(
+    two: House, monkeypatch: pytest.MonkeyPatch, language: str, all_but: str, nothing: str
+) -> None:
+    browser = two.member("maya")
+    two.desk.limits = Limits(two.workspace.ledger, WebSettings(scans_per_minute=1))
+    browser.get(f"{PATH}/records")
+
+    def refused() -> str:
+        headers = {"sec-gpc": "1", "accept-language": language}
+        answer = browser.client.get(f"{PATH}/records", headers=headers)
+        assert answer.status_code == 429
+        return str(answer.text)
+
+    first, second = refused(), refused()
+
+    assert said(two, "maya") == [(AFFILIATES, "off", "gpc")]
+    assert all_but in first
+    assert nothing in second
+    assert all_but not in second
+
+    def fail(*_args: object) -> bool:  # perhaps after the first of several
+        raise UnavailableError("the database does not answer")
+
+    monkeypatch.setattr("sayso.web.request.obey", fail)
+    answer = browser.client.get(PATH, headers={"sec-gpc": "1", "accept-language": language})
+    assert answer.status_code == 503
+    assert all_but in answer.text
 
 
 @pytest.mark.parametrize(("channel", "english", "chinese"), [

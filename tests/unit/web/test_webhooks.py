@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 from standardwebhooks import Webhook
 
 from sayso.errors import InputError, RefusedError, UnavailableError
@@ -20,7 +21,7 @@ from sayso.web import outward
 from sayso.web.access import Scope
 from sayso.web.outward import Answer, check_url, is_public, resolve, send
 from sayso.web.turns import Turns
-from sayso.web.webhooks import WAITS, Deliverer, Event, Hooks, found_in
+from sayso.web.webhooks import WAITS, Deliverer, Event, Hooks, found_in, hook
 from tests.town import choice_row, write_jsonl
 from tests.unit.web.asking import Service
 
@@ -222,6 +223,38 @@ def test_each_address_is_told_the_time_at_which_it_is_told(service: Service) -> 
     assert [after - before for before, after in pairwise(times)] == [600, 600]
 
 
+def test_what_is_wrong_with_one_ends_no_round(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = Hooks(service.desk.workspace.ledger, NONE)
+    for number in range(3):
+        hooks.add("job", f"https://{number}.example/", frozenset({Event.HOLD_PLACED}), 0)
+    first = sa.select(hook.c.webhook_id).order_by(hook.c.webhook_id).limit(1).scalar_subquery()
+    with service.desk.workspace.ledger.writing() as con:
+        con.execute(sa.update(hook).where(hook.c.webhook_id == first).values(secret=b"gone"))
+    service.desk.workspace.place_hold("US", begins=read_bound("2026-01-01"), placed_by="x")
+    told: list[str] = []
+
+    def take(url: str, *_rest: object) -> Answer:
+        told.append(url)
+        if len(told) == 1:
+            raise ValueError("a fault of ours, with maya in it")
+        return Answer(200, None)
+
+    deliverer = Deliverer(service.desk.workspace.ledger, NONE, service.desk.turns, take)
+
+    assert deliverer.deliver(service.desk.now_us) == 1
+    assert deliverer.deliver(service.desk.now_us) == 0
+    assert len(told) == len(set(told)) == 2
+    service.clock.move(minutes=2)
+    assert deliverer.deliver(service.desk.now_us) == 1
+    assert len(told) == 3
+    assert all(one.disabled is None for one in hooks.all())
+    assert {one.getMessage() for one in caplog.records} == {
+        "a webhook waits: InvalidToken", "a webhook waits: ValueError"
+    }  # fmt: skip
+
+
 def test_what_was_tried_meanwhile_is_not_tried_again_at_once(service: Service) -> None:
     registered(service)
     happen(service)
@@ -320,6 +353,24 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_used(
         resolve("receiver.example", 443, NONE)
     with pytest.raises(RefusedError):
         send(URL, b"{}", {}, NONE)
+
+
+def test_a_name_that_is_long_in_coming_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_answer = threading.Event()
+
+    def slow(*_args: object, **_more: object) -> list[Any]:
+        may_answer.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    monkeypatch.setattr(outward, "TIMEOUT_SECONDS", 0.1)
+
+    try:
+        with pytest.raises(UnavailableError, match="the name has no address"):
+            send(URL, b"{}", {}, NONE)
+        assert not may_answer.is_set()
+    finally:
+        may_answer.set()
 
 
 @pytest.fixture

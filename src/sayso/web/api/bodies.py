@@ -8,7 +8,7 @@ folder of its own that is gone when the request ends. A body of another form is 
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from pydantic import (
     BaseModel,
@@ -32,10 +33,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from sayso.errors import InputError
-from sayso.ledger.spool import spooling
 from sayso.web.api import parquet
 from sayso.web.api.streams import need_bounded
-from sayso.web.request import desk_of
+from sayso.web.request import spool_of
 
 M = TypeVar("M")
 
@@ -181,22 +181,21 @@ def takes_file(*more: str) -> dict[str, Any]:
 BODIES: set[type[BaseModel]] = set()
 
 
-async def file_of(request: Request) -> AsyncIterator[Path]:
-    """Write the body into a file, for as long as the request takes; yield its path."""
+async def file_of(request: Request, folder: Annotated[Path, Depends(spool_of)]) -> Path:
+    """Write the body into a file, which is there for as long as the request; return its path."""
     kind = need_media_type(request, *FILES)
     digest = hashlib.sha256()
-    with spooling(desk_of(request).workspace.path) as folder:
-        path = folder / f"body{FILES[kind]}"
-        with path.open("wb") as file:
-            async for chunk in request.stream():
-                digest.update(chunk)
-                await run_in_threadpool(file.write, chunk)
-        request.state.body_digest = digest.hexdigest()
-        if kind == ARROW:
-            path = await run_in_threadpool(_as_parquet, path)
-        elif path.suffix == ".parquet":
-            await run_in_threadpool(parquet.need_bounded, path)
-        yield path
+    path = folder / f"body{FILES[kind]}"
+    with path.open("wb") as file:
+        async for chunk in request.stream():
+            digest.update(chunk)
+            await run_in_threadpool(file.write, chunk)
+    request.state.body_digest = digest.hexdigest()
+    if kind == ARROW:
+        return await run_in_threadpool(_as_parquet, path)
+    if path.suffix == ".parquet":
+        await run_in_threadpool(parquet.need_bounded, path)
+    return path
 
 
 def _as_parquet(path: Path) -> Path:

@@ -238,6 +238,8 @@ def _decide_many(
         raise InputError(f"more than {BATCH_ROWS} records", hint="send them in parts")
     try:
         decided = desk.decide_many(content, purpose=purpose, at=_instant(at), known=known)
+    except duckdb.OutOfMemoryException:
+        raise  # which is no fault of the table's
     except (pa.ArrowException, duckdb.Error, ValueError, TypeError):
         # Columns of a form that nothing here reads; what they hold is quoted nowhere.
         raise InputError(

@@ -30,13 +30,17 @@ SCAN_ROWS = 65_536
 _MAGIC = b"PAR1"
 # Of `Encoding`.
 _PLAIN_DICTIONARY, _DELTA_BYTE_ARRAY, _RLE_DICTIONARY = 2, 7, 8
-# Of `PageType`.
-_DICTIONARY_PAGE = 2
+# Of `PageType`: pages with a head, of which nobody writes the one of an index.
+_DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_2 = 0, 2, 3
 # Places in `PageHeader`, and of num_values and encoding in the head of each kind of page.
 _TYPE, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3
-_DATA, _DICTIONARY, _DATA_2 = 5, 7, 8
+_HEAD_AT = {_DATA_PAGE: 5, _DICTIONARY_PAGE: 7, _DATA_PAGE_2: 8}
+_HEADS = frozenset({5, 6, 7, 8})
 _NUM_VALUES = 1
-_ENCODING_AT = {_DATA: 2, _DICTIONARY: 2, _DATA_2: 4}
+_ENCODING_AT = {_DATA_PAGE: 2, _DICTIONARY_PAGE: 2, _DATA_PAGE_2: 4}
+# Numbers of fields are 16 bits wide; of integers, the width by their kind.
+_MOST_FIELD = (1 << 15) - 1
+_WIDTHS = {4: 16, 5: 32, 6: 64}
 # Deeper than any head of a page is.
 _MOST_DEPTH = 8
 
@@ -172,17 +176,26 @@ def _pages(data: mmap.mmap, chunk: Any) -> Iterator[Page]:
         folded_bytes, unfolded = int(told[_COMPRESSED]), int(told[_UNCOMPRESSED])
         if folded_bytes < 0 or unfolded < 0:
             raise ValueError("a page has no size")
-        place = next((one for one in (_DATA, _DATA_2, _DICTIONARY) if one in told), None)
-        head: Mapping[int, Any] = told[place] if place is not None else {}
-        if not isinstance(head, dict):
-            raise TypeError("a page has no head")
-        encoding = int(head.get(_ENCODING_AT.get(place or 0, 0), -1))
-        page = Page(int(told[_TYPE]), unfolded, int(head.get(_NUM_VALUES, 0)), encoding)
+        page = _page(told, unfolded)
         missing -= page.values if page.kind != _DICTIONARY_PAGE else 0
         yield page
         at += folded_bytes
     if missing > 0 or at > end:  # a reader that counts values would go on elsewhere
         raise ValueError("a column does not end where it says")
+
+
+def _page(told: Mapping[int, Any], unfolded: int) -> Page:
+    """Return a page by the head that its type names, which is the one that readers go by."""
+    kind = int(told[_TYPE])
+    if {_HEAD_AT[kind]} != _HEADS & told.keys():
+        raise ValueError("a page has another head than its type says")
+    head = told[_HEAD_AT[kind]]
+    if not isinstance(head, dict):
+        raise TypeError("a page has no head")
+    values = int(head[_NUM_VALUES])
+    if values < 0:
+        raise ValueError("a page has fewer values than none")
+    return Page(kind, unfolded, values, int(head[_ENCODING_AT[kind]]))
 
 
 def _struct(data: mmap.mmap, at: int, depth: int) -> tuple[dict[int, Any], int]:
@@ -196,6 +209,9 @@ def _struct(data: mmap.mmap, at: int, depth: int) -> tuple[dict[int, Any], int]:
         number += kind >> 4
         if not kind >> 4:
             number, at = _integer(data, at)
+        # What stands twice, or past the width, each reader takes for something else.
+        if number in found or not 0 < number <= _MOST_FIELD:
+            raise ValueError("a head names a field twice, or one that none has")
         found[number], at = _value(data, at, kind & 15, depth)
     return found, at + 1
 
@@ -207,7 +223,10 @@ def _value(data: mmap.mmap, at: int, kind: int, depth: int) -> tuple[Any, int]:
         case 3:
             return data[at], at + 1
         case 4 | 5 | 6:
-            return _integer(data, at)
+            number, at = _integer(data, at)
+            if not -1 << (_WIDTHS[kind] - 1) <= number < 1 << (_WIDTHS[kind] - 1):
+                raise ValueError("a number is wider than its kind")
+            return number, at
         case 7:
             return None, at + 8
         case 8:

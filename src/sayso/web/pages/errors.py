@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from sayso.web.local import sign_in_path
 from sayso.web.rendering import Page, render
+from sayso.web.request import signal_changed
 from sayso.web.sessions import is_form
 
 
@@ -25,6 +26,7 @@ class ErrorPage(Page):
         words: What was written into the form that was refused.
         sign_in: Where to sign in again; empty where that is not it.
         wait_seconds: After which it may be asked for again; 0 where that is not it.
+        signal_changed: Whether a signal of the browser's changed something all the same.
     """
 
     message: str = ""
@@ -32,6 +34,7 @@ class ErrorPage(Page):
     words: tuple[str, ...] = field(default=(), repr=False)
     sign_in: str = ""
     wait_seconds: int = 0
+    signal_changed: bool = False
 
 
 def page(
@@ -44,7 +47,10 @@ def page(
         message = ""
     if wait_seconds:  # said in the language of the page, which a hint is not
         hint = ""
-    told = ErrorPage(title, message[:1].upper() + message[1:], hint, words, sign_in, wait_seconds)
+    told = ErrorPage(
+        title, message[:1].upper() + message[1:], hint, words, sign_in, wait_seconds,
+        signal_changed(request),
+    )  # fmt: skip
     answer = render(request, "error.html", told, status)
     if wait_seconds:
         answer.headers["retry-after"] = str(wait_seconds)
