@@ -88,6 +88,7 @@ def test_what_common_writers_write_is_read() -> None:
             "text": pa.array(["x"] * ROWS, pa.large_string()),
             "more": pa.array([{"a": 1, "b": [{"c": "x"}]}] * ROWS),
             "nothing": pa.nulls(ROWS),
+            "empty": [[]] * ROWS,
             "amount": pa.array([None] * ROWS, pa.decimal128(9, 2)),
             "part": pa.array([b"0123456789abcdef"] * ROWS, pa.binary(16)),
         }

@@ -27,6 +27,8 @@ MAX_COLUMNS = 1_000
 # A value of a fixed width may be repeated by a dictionary as often as there are rows.
 MAX_FIXED_BYTES = 64
 SCAN_ROWS = 65_536
+# A generous bound of what one null becomes, wherever it is told one by one.
+NULL_BYTES = 100
 _MAGIC = b"PAR1"
 # Of `Encoding`.
 _PLAIN_DICTIONARY, _DELTA_BYTE_ARRAY, _RLE_DICTIONARY = 2, 7, 8
@@ -131,7 +133,10 @@ def _count(path: Path, columns: frozenset[int], total: int) -> None:
 
 
 def unfolded_bytes(column: pa.Array) -> int:
-    """Return how many bytes the dictionaries of a column hold once they are unfolded."""
+    """Return how many bytes a column becomes, beside its own, once it is unfolded.
+
+    Its dictionaries do, and nulls without a type in its lists, which have no bytes of their own.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         if not _is_text(kind.value_type):
@@ -139,9 +144,19 @@ def unfolded_bytes(column: pa.Array) -> int:
         lengths = pc.cast(pc.binary_length(column.dictionary), pa.int64())
         return int(pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return unfolded_bytes(column.flatten())
+        values = column.flatten()
+        return _nulls_within(values) * NULL_BYTES + unfolded_bytes(values)
     if pa.types.is_struct(kind):
         return sum(unfolded_bytes(one) for one in column.flatten())
+    return 0
+
+
+def _nulls_within(values: pa.Array) -> int:
+    """Return how many nulls without a type stand in the values of lists, themselves or in parts."""
+    if pa.types.is_null(values.type):
+        return len(values)
+    if pa.types.is_struct(values.type):
+        return sum(_nulls_within(one) for one in values.flatten())
     return 0
 
 

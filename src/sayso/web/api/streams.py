@@ -2,8 +2,8 @@
 
 Promises: a stream that may become any number of rows or bytes in memory is refused unread: one
 whose buffers are compressed, one of more rows than its reader takes, one with columns of a kind
-that a few bytes fill (runs, views, nothing at all within lists). Does not decode; what
-dictionaries unfold to is for whoever reads the batches.
+that a few bytes fill (runs, views). Does not decode; what dictionaries, and lists of nothing at
+all, unfold to is for whoever reads the batches.
 
 Source: Arrow columnar format, `Message.fbs` and "Serialization and IPC"; the binary form of
 FlatBuffers.
@@ -59,24 +59,24 @@ def need_bounded(source: pa.Buffer | pa.NativeFile, most_rows: int) -> None:
 
 
 def _need_plain_columns(shape: pa.Schema) -> None:
-    left = [(one.type, False, 0) for one in shape]
+    left = [(one.type, 0) for one in shape]
     looked = 0
     while left:
-        kind, in_list, depth = left.pop()
+        kind, depth = left.pop()
         looked += 1
         if looked > MAX_COLUMNS or depth > MAX_DEPTH:
             raise InputError("the Arrow stream has too many columns", hint="send those of content")
         if isinstance(kind, pa.BaseExtensionType):
             kind = kind.storage_type
         if pa.types.is_struct(kind) and kind.num_fields:
-            left += [(kind.field(i).type, in_list, depth + 1) for i in range(kind.num_fields)]
+            left += [(kind.field(i).type, depth + 1) for i in range(kind.num_fields)]
         elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            left.append((kind.value_type, True, depth + 1))
+            left.append((kind.value_type, depth + 1))
         elif pa.types.is_dictionary(kind) and not depth:
-            left.append((kind.value_type, True, MAX_DEPTH))
-        elif not (_is_plain(kind) or (pa.types.is_null(kind) and not in_list)):
+            left.append((kind.value_type, MAX_DEPTH))
+        elif not (_is_plain(kind) or (pa.types.is_null(kind) and depth < MAX_DEPTH)):
             raise InputError(
-                "a column of the Arrow stream is of a kind that a few bytes may fill",
+                f"a column of the Arrow stream is of a kind that a few bytes may fill ({kind})",
                 hint="send text, numbers, times and lists of text",
             )
 
