@@ -98,7 +98,7 @@ def worker_app() -> FastAPI:
 
     return make_app(
         opened,
-        hosts=(web.host,),
+        hosts=web.hosts,
         is_encrypted=web.address.startswith("https://"),
     )
 
