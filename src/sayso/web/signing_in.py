@@ -58,6 +58,8 @@ def _unreachable() -> tuple[type[Exception], ...]:
 UNREACHABLE = _unreachable()
 # What is raised where an answer is no JSON, or holds something else than it should.
 _NO_VALUES = (ValueError, TypeError, KeyError, AttributeError, RuntimeError)
+_REFUSED: tuple[type[Exception], ...] = (AuthlibBaseError, JoseError, *_NO_VALUES)
+_UNANSWERED: tuple[type[Exception], ...] = (AuthlibBaseError, *_NO_VALUES, *UNREACHABLE)
 
 router = APIRouter(include_in_schema=False)
 
@@ -113,7 +115,7 @@ async def sign_in(request: Request, to: str = "/settings", as_: str = "") -> Res
         answer: Response = await provider.authorize_redirect(
             request, desk.settings.address + CALLBACK, **hint
         )
-    except (AuthlibBaseError, ValueError, *UNREACHABLE) as error:
+    except _UNANSWERED as error:
         raise _unanswered(error) from None
     secret = new_secret()
     value = {"session": request.scope["session"], "to": local_path(to)}
@@ -145,7 +147,7 @@ async def signed_in(request: Request) -> Response:
         claims = dict(token.get("userinfo") or {})
     except UNREACHABLE as error:
         raise _unanswered(error) from None
-    except (AuthlibBaseError, JoseError, *_NO_VALUES) as error:
+    except _REFUSED as error:
         LOG.warning("a sign-in was refused: %s", type(error).__name__)
         raise RefusedError("the sign-in did not succeed", hint="sign in again") from None
     caller = caller_of(claims, desk.settings)
@@ -185,7 +187,7 @@ async def _known_provider(request: Request) -> Any:
     provider = _provider(request)
     try:
         told = await provider.load_server_metadata()
-    except (AuthlibBaseError, *_NO_VALUES, *UNREACHABLE) as error:
+    except _UNANSWERED as error:
         raise _unanswered(error) from None
     if not all(isinstance(told.get(name), str) and told[name] for name in _NEEDED):
         told.clear()  # Authlib would keep it, and never ask again
