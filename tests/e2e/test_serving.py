@@ -13,8 +13,11 @@ import httpx
 import psutil
 import pytest
 
+from sayso.web.access import Role, read_roles
+from sayso.web.development import MARK, SECRET_FILE
+from sayso.web.people import PEOPLE
 from tests.e2e.cli import Done, sayso, start
-from tests.e2e.services import free_port
+from tests.e2e.services import Visitor, free_port
 
 
 @pytest.fixture(scope="module")
@@ -93,18 +96,24 @@ def test_a_port_that_is_none_is_refused(ws: Path, option: str, port: str) -> Non
     assert sayso("serve", "--workspace", ws, option, port).code == 2
 
 
-def begun(*arguments: str | Path) -> tuple["subprocess.Popen[str]", dict[str, str]]:
-    """Begin a service; return its process and what it said once it listens."""
+@contextmanager
+def begun(
+    *arguments: str | Path,
+) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
+    """Run a service until the block ends; yield its process and what it said once it listens."""
     process = start("serve", "--port", "0", "--json", *arguments)
-    assert process.stdout
-    said = ""
-    while not said.endswith("}\n"):
-        line = process.stdout.readline()
-        assert line, process.communicate()
-        said += line
-    told = json.loads(said)
-    assert isinstance(told, dict)
-    return process, told
+    try:
+        assert process.stdout
+        said = ""
+        while not said.endswith("}\n"):
+            line = process.stdout.readline()
+            assert line, process.communicate()
+            said += line
+        yield process, json.loads(said)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -114,14 +123,14 @@ def begun(*arguments: str | Path) -> tuple["subprocess.Popen[str]", dict[str, st
 def test_it_says_where_it_listens_and_ends_in_order(
     ws: Path, workers: str, number: signal.Signals, code: int
 ) -> None:
-    process, told = begun("--workspace", ws, "--workers", workers)
-    assert told["address"] == "http://127.0.0.1:8000"
-    assert told["listens"] != told["address"]
-    answer = httpx.get(f"{told['listens']}/livez", timeout=60)
-    assert answer.status_code == 200
+    with begun("--workspace", ws, "--workers", workers) as (process, told):
+        assert told["address"] == "http://127.0.0.1:8000"
+        assert told["listens"] != told["address"]
+        answer = httpx.get(f"{told['listens']}/livez", timeout=60)
+        assert answer.status_code == 200
 
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
 
     assert process.returncode == code, err
     assert "Traceback" not in err
@@ -146,7 +155,11 @@ def made(folder: Path) -> Path:
     """Make a folder that a demonstration takes for its own, without half a minute of teaching."""
     (folder / "ws").parent.mkdir(parents=True)
     sayso("init", folder / "ws", "--template", "linkedin-2024")
-    (folder / ".sayso-demonstration").write_text("made\n")
+    (folder / "ws" / SECRET_FILE).write_text("any\n")
+    config = folder / "ws" / "sayso.toml"
+    empty, told = (f'client_secret_file = "{name}"' for name in ("", SECRET_FILE))
+    config.write_text(config.read_text().replace(empty, told))
+    (folder / MARK).write_text("made\n")
     return folder
 
 
@@ -175,19 +188,27 @@ def test_a_demonstration_that_cannot_listen_changes_no_settings(tmp_path: Path) 
 def test_a_demonstration_ends_with_its_provider(tmp_path: Path) -> None:
     folder = made(tmp_path / "out")
     port = free_port()
-    process, told = begun("--demonstration", "--out", folder, "--provider-port", str(port))
-    assert told["address"] == told["listens"]
-    answer = httpx.get(f"{told['address']}/sign-in", timeout=60)
-    assert answer.headers["location"].startswith(f"http://127.0.0.1:{port}/")
-    provider = [
-        one
-        for one in psutil.Process(process.pid).children()
-        if "oidc_provider_mock" in one.cmdline()
-    ]
-    assert provider
+    with begun("--demonstration", "--out", folder, "--provider-port", str(port)) as (process, told):
+        assert told["address"] == told["listens"]
+        answer = httpx.get(f"{told['address']}/sign-in", timeout=60)
+        assert answer.headers["location"].startswith(f"http://127.0.0.1:{port}/")
+        for one in PEOPLE:
+            assert f"Sign in as {one.subject}" in Visitor(told["address"]).page("/")
+            browser = Visitor(told["address"])
+            answer = browser.sign_in(one.subject, one.to)
+            assert (answer.status_code, answer.headers["location"]) == (303, one.to)
+            browser.page(one.to)
+        roles = {role for one in PEOPLE for role in read_roles(one.claims.get("roles"))[0]}
+        assert roles == {Role.OFFICER, Role.APPROVER}, "one person stops, two lift"
+        provider = [
+            one
+            for one in psutil.Process(process.pid).children()
+            if "oidc_provider_mock" in one.cmdline()
+        ]
+        assert provider
 
-    process.terminate()
-    process.communicate(timeout=60)
+        process.terminate()
+        process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert psutil.wait_procs(provider, timeout=10)[1] == []
