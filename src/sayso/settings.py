@@ -140,6 +140,11 @@ class WebSettings:
         """The host of the address, without a port."""
         return urlsplit(self.address).hostname or ""
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names under which the service may be asked: every name of this machine, or its own."""
+        return LOOPBACK if self.host in LOOPBACK else (self.host,)
+
 
 # Keys of [web] that are numbers.
 _COUNTS = frozenset(one.name for one in fields(WebSettings) if one.type in {int, "int"})
@@ -217,6 +222,12 @@ def parse_web(section: object) -> WebSettings:
         elif not isinstance(value, str):
             raise InputError("[web] of sayso.toml holds something that is no text")
     web = WebSettings(**section)
+    _need_address(web)
+    _need_provider(web)
+    return web
+
+
+def _need_address(web: WebSettings) -> None:
     try:
         parts = urlsplit(web.address)
         is_whole = bool(parts.hostname) and not (parts.path or parts.query or parts.fragment)
@@ -232,7 +243,27 @@ def parse_web(section: object) -> WebSettings:
         raise InputError(
             f"members would sign in at '{web.address}' without encryption", hint="use https"
         )
-    return web
+
+
+def _need_provider(web: WebSettings) -> None:
+    for name in ("client_id", "member_claim", "roles_claim"):
+        if not getattr(web, name).strip():
+            raise InputError(
+                f"'web.{name}' is empty", hint="write it as the provider does, or leave it out"
+            )
+    if not web.issuer:
+        return
+    try:
+        parts = urlsplit(web.issuer)
+        is_whole = bool(parts.hostname) and not (parts.query or parts.fragment)
+        _ = parts.port
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.scheme not in {"http", "https"}:
+        raise InputError(
+            f"[web] of sayso.toml has the issuer '{web.issuer}'",
+            hint="write the provider's address, such as https://login.example",
+        )
 
 
 def parse_assistant(section: object) -> RemoteModel | None:

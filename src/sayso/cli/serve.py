@@ -1,22 +1,35 @@
 """`sayso serve` and `sayso client`: pages and API, and who may use the API."""
 
 import os
-from contextlib import ExitStack
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from sayso.cli.shared import FILE, Shared, emit, now, opened, shared_options
 from sayso.decision.states import microseconds
 from sayso.errors import UnavailableError
-from sayso.settings import load_settings
+from sayso.settings import LOOPBACK, load_settings, parse_web
 
 PROVIDER_PORT = 9400
+# Every address of this machine -> the one that a browser on it types.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=int, default=8000, show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="Where to listen; 0 for any that is free.",
+)
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
 )
@@ -32,7 +45,7 @@ PROVIDER_PORT = 9400
 )
 @click.option(
     "--provider-port",
-    type=int,
+    type=click.IntRange(1, 65_535),
     default=PROVIDER_PORT,
     show_default=True,
     help="Where the provider of a demonstration listens.",
@@ -45,27 +58,68 @@ def serve(
     """Answer pages and API until interrupted."""
     try:
         from sayso.web.development import make_demonstration, provider  # noqa: PLC0415
+        from sayso.web.serving import check, listen  # noqa: PLC0415
         from sayso.web.serving import serve as run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UnavailableError(
             f"the package '{error.name}' is not installed", hint="pip install 'sayso[server]'"
         ) from None
+    place = Path(shared.workspace or os.environ.get("SAYSO_WORKSPACE") or ".")
+    if not demonstration:
+        check(place)
     with ExitStack() as stack:
-        if demonstration:
-            address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
-            issuer = f"http://127.0.0.1:{provider_port}"
+        stack.enter_context(_ended_in_order())
+        listening = stack.enter_context(closing(listen(host, port)))
+        listens = _address(host, listening)
+        if demonstration:  # which changes nothing before it has both ports
+            address = parse_web({"address": listens}).address
             stack.enter_context(provider(provider_port))
             place = make_demonstration(
-                out, lambda text: click.echo(text, err=True), address=address, issuer=issuer
-            )
-        else:
-            place = Path(shared.workspace or os.environ.get("SAYSO_WORKSPACE") or ".")
-            address = load_settings(place).web.address
+                out, lambda text: click.echo(text, err=True), address=address,
+                issuer=f"http://127.0.0.1:{provider_port}",
+            )  # fmt: skip
+            check(place)
+        address = load_settings(place).web.address
         emit(
-            shared, {"address": address, "workspace": str(place)},
-            f"{address}  (workspace '{place}'; interrupt to end)",
+            shared, {"address": address, "listens": listens, "workspace": str(place)},
+            f"{_told(address, listens)}  (workspace '{place}'; interrupt to end)",
         )  # fmt: skip
-        run(place, host=host, port=port, workers=workers, is_demonstration=demonstration)
+        sys.stdout.flush()
+        run(place, listening, workers=workers, is_demonstration=demonstration)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have whoever is told to end release what they hold, a provider among it."""
+
+    def end(_number: int, _frame: object) -> None:
+        sys.exit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    """Return what a browser on this machine types to reach a socket."""
+    name = EVERYWHERE.get(host, host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
+
+
+def _told(address: str, listens: str) -> str:
+    """Say what members type, and where the service listens if that is something else."""
+    typed, heard = urlsplit(address), urlsplit(listens)
+    if typed.scheme == "https":
+        return f"{address}, through a web server that passes it on to {listens}"
+    is_same = typed.hostname in LOOPBACK and heard.hostname in LOOPBACK
+    if (typed.hostname == heard.hostname or is_same) and (typed.port or 80) == heard.port:
+        return address
+    return (
+        f"listens at {listens}, but sayso.toml has the address {address}: write the one that "
+        "members type into web.address, or nobody can sign in"
+    )
 
 
 @click.group("client")

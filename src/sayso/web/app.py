@@ -16,9 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import sayso
@@ -28,7 +27,7 @@ from sayso.web import access, signing_in
 from sayso.web.api import API, BULK_BYTES
 from sayso.web.api import routers as api_routers
 from sayso.web.desk import Desk, OpenDesk
-from sayso.web.guards import Bodies, Faults, Headers
+from sayso.web.guards import Bodies, Faults, Headers, Hosts
 from sayso.web.local import sign_in_path
 from sayso.web.pages import errors
 from sayso.web.pages import routers as page_routers
@@ -72,7 +71,7 @@ def make_app(open_desk: OpenDesk, *, hosts: tuple[str, ...], is_encrypted: bool)
         middleware=[
             Middleware(Watch, tracer=make_tracer()),
             Middleware(Headers, is_encrypted=is_encrypted),
-            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+            Middleware(Hosts, hosts=hosts, tell=_tell_host),
             Middleware(Bodies, large=BULK_BYTES),
             Middleware(Faults, tell=_tell_fault),
         ],
@@ -167,6 +166,15 @@ def _tell_fault(request: Request) -> Response:
     return errors.page(request, 500, name, title, "")
 
 
+def _tell_host(request: Request) -> Response:
+    """Say that this is not our name; a page would ask for its style under the same name."""
+    message = "this service does not answer under this name"
+    hint = "its name is web.address in sayso.toml"
+    if is_api(request):
+        return problem(400, "bad-input", message, hint)
+    return PlainTextResponse(f"{message.capitalize()}: {hint}.\n", 400)
+
+
 def _route(request: Request) -> str:
     """Return the route's own path: the one asked for may hold an id."""
     route = request.scope.get("route")
@@ -176,6 +184,4 @@ def _route(request: Request) -> str:
 def app_for(desk: Desk) -> FastAPI:
     """Return the application around a desk that is open; for tests and tools."""
     web = desk.settings
-    return make_app(
-        lambda: desk, hosts=(web.host,), is_encrypted=web.address.startswith("https://")
-    )
+    return make_app(lambda: desk, hosts=web.hosts, is_encrypted=web.address.startswith("https://"))

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -169,8 +170,9 @@ def provider(port: int) -> Iterator[None]:
     """Run the provider of a demonstration until the block ends.
 
     Raises:
-        UnavailableError: It is not installed, or does not answer.
+        UnavailableError: It is not installed, does not answer, or somebody else listens there.
     """
+    _need_free(port)
     users = [
         argument
         for one in PEOPLE
@@ -188,16 +190,42 @@ def provider(port: int) -> Iterator[None]:
         process.wait()
 
 
+def _need_free(port: int) -> None:
+    """Need a port that nobody listens at: they would be taken for the provider."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise UnavailableError(
+                f"the provider of a demonstration cannot listen at port {port}: {reason}",
+                hint="end what listens there, or choose another --provider-port",
+            ) from None
+
+
 def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
     until = time.monotonic() + PROVIDER_SECONDS
     while time.monotonic() < until:
+        answers = _is_provider(port)
         if process.poll() is not None:
             raise UnavailableError(
                 "the provider of a demonstration did not start",
                 hint=f"pip install 'sayso[server]' brings it; port {port} must be free",
             )
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if answers:  # and it lives: who could not listen would have ended
+            return
         time.sleep(0.05)
     raise UnavailableError("the provider of a demonstration does not answer", hint="try again")
+
+
+def _is_provider(port: int) -> bool:
+    """Whether what answers at a port says that it is a provider there."""
+    issuer = f"http://127.0.0.1:{port}"
+    try:
+        answer = httpx.get(f"{issuer}/.well-known/openid-configuration", timeout=1, trust_env=False)
+        told = answer.json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    return isinstance(told, dict) and str(told.get("issuer")).rstrip("/") == issuer

@@ -7,10 +7,12 @@ that is not ours is refused. Holds no route.
 
 import asyncio
 import logging
+import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePath
 
+from starlette.datastructures import Headers as GivenHeaders
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +27,7 @@ PAGE_BYTES = 256 * 1024
 BODY_SECONDS = 20.0
 BULK_SECONDS = 600.0
 
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -66,6 +69,37 @@ class Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class Hosts:
+    """Refuses a request under a name that is not ours.
+
+    Args:
+        app: What answers.
+        hosts: Our names, without ports.
+        tell: Makes the answer.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str], tell: Callable[[Request], Response]
+    ) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._tell = tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and host_in(scope) not in self._hosts:
+            await self._tell(Request(scope))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def host_in(scope: Scope) -> str:
+    """Return the name under which a request asks, without a port; empty for none that is one."""
+    given = GivenHeaders(scope=scope).getlist("host")
+    found = _HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
+    return found[1].strip("[]") if found else ""
 
 
 class Faults:

@@ -30,4 +30,9 @@ PEOPLE = (
     Person(
         "Clara", "A privacy officer", "", {"roles": ["officer"]}, to="/console/off",
     ),
+    # Holds are lifted through the API, where one person asks and another approves.
+    Person(
+        "Dana", "Who approves that a hold is lifted", "", {"roles": ["approver"]},
+        to="/transparency/holds",
+    ),
 )  # fmt: skip

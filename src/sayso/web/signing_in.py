@@ -3,11 +3,13 @@
 Promises: what a sign-in under way needs (state, nonce, the verifier of the code) is kept
 sealed for ten minutes, and used once; nobody is sent to a page that is not ours afterwards; a
 session begins with a new secret, and never for a member who was erased. The provider's tokens
-are not kept.
+are not kept. A provider that is down, or says what nobody understands, is told as one that does
+not answer, and is asked anew at the next sign-in.
 
 Source: OpenID Connect Core 1.0, section 3.1; RFC 7636.
 """
 
+import importlib
 import logging
 from dataclasses import replace
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter
-from httpx import HTTPError
+from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +26,7 @@ from sayso.errors import InputError, RefusedError, UnavailableError
 from sayso.settings import WebSettings
 from sayso.web.access import NOBODY, Caller, Role, allow_anyone, read_roles
 from sayso.web.desk import Desk
+from sayso.web.guards import host_in
 from sayso.web.local import local_path
 from sayso.web.rendering import Page, render
 from sayso.web.request import desk_of, session_of
@@ -36,6 +39,27 @@ COOKIE = "__Host-sayso-sign-in"
 LASTS_SECONDS = 600
 CALLBACK = "/signed-in"
 _PROVIDER = "provider"
+# What Authlib cannot do without, of what a provider says of itself.
+_NEEDED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+
+
+def _unreachable() -> tuple[type[Exception], ...]:
+    """Return the errors of whatever Authlib asks with: httpx2 where it is installed."""
+    found: list[type[Exception]] = []
+    for name in ("httpx", "httpx2"):
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+        found += [module.HTTPError, module.InvalidURL]
+    return tuple(found)
+
+
+UNREACHABLE = _unreachable()
+# What is raised where an answer is no JSON, or holds something else than it should.
+_NO_VALUES = (ValueError, TypeError, KeyError, AttributeError, RuntimeError)
+_REFUSED: tuple[type[Exception], ...] = (AuthlibBaseError, JoseError, *_NO_VALUES)
+_UNANSWERED: tuple[type[Exception], ...] = (AuthlibBaseError, *_NO_VALUES, *UNREACHABLE)
 
 router = APIRouter(include_in_schema=False)
 
@@ -81,17 +105,18 @@ async def sign_in(request: Request, to: str = "/settings", as_: str = "") -> Res
         raise UnavailableError(
             "nobody can sign in here yet", hint="name an OpenID Connect provider in sayso.toml"
         )
+    if host_in(request.scope) != desk.settings.host:
+        # The provider leads back to the address, where a cookie of another name is not sent.
+        return RedirectResponse(f"{desk.settings.address}/sign-in?{request.url.query}", 303)
     request.scope["session"] = {}
     hint = {"login_hint": as_} if as_ else {}
+    provider = await _known_provider(request)
     try:
-        answer: Response = await _provider(request).authorize_redirect(
+        answer: Response = await provider.authorize_redirect(
             request, desk.settings.address + CALLBACK, **hint
         )
-    except (AuthlibBaseError, HTTPError):
-        LOG.warning("the provider of identities did not answer")
-        raise UnavailableError(
-            "the provider of identities does not answer", hint="try again in a moment"
-        ) from None
+    except _UNANSWERED as error:
+        raise _unanswered(error) from None
     secret = new_secret()
     value = {"session": request.scope["session"], "to": local_path(to)}
     await run_in_threadpool(
@@ -116,16 +141,16 @@ async def signed_in(request: Request) -> Response:
     if begun is None:
         raise RefusedError("this sign-in was not begun here, or long ago", hint="sign in again")
     request.scope["session"] = begun["session"]
+    provider = await _known_provider(request)
     try:
-        token: dict[str, Any] = await _provider(request).authorize_access_token(request)
-    except HTTPError:
-        raise UnavailableError(
-            "the provider of identities does not answer", hint="try again in a moment"
-        ) from None
-    except (AuthlibBaseError, ValueError, KeyError) as error:
+        token: dict[str, Any] = await provider.authorize_access_token(request)
+        claims = dict(token.get("userinfo") or {})
+    except UNREACHABLE as error:
+        raise _unanswered(error) from None
+    except _REFUSED as error:
         LOG.warning("a sign-in was refused: %s", type(error).__name__)
         raise RefusedError("the sign-in did not succeed", hint="sign in again") from None
-    caller = caller_of(token.get("userinfo") or {}, desk.settings)
+    caller = caller_of(claims, desk.settings)
     await run_in_threadpool(lambda: desk.sessions.end(session_of(request)))
     is_erased = await run_in_threadpool(desk.is_erased, caller.member_id)
     if caller.member_id and is_erased:
@@ -151,6 +176,30 @@ def _say_erased(request: Request) -> Response:
 
 def _provider(request: Request) -> Any:
     return request.app.state.oauth.create_client(_PROVIDER)
+
+
+async def _known_provider(request: Request) -> Any:
+    """Return the client of a provider that has said where it answers.
+
+    Raises:
+        UnavailableError: It did not answer, or with no metadata.
+    """
+    provider = _provider(request)
+    try:
+        told = await provider.load_server_metadata()
+    except _UNANSWERED as error:
+        raise _unanswered(error) from None
+    if not all(isinstance(told.get(name), str) and told[name] for name in _NEEDED):
+        told.clear()  # Authlib would keep it, and never ask again
+        raise _unanswered(ValueError())
+    return provider
+
+
+def _unanswered(error: Exception) -> UnavailableError:
+    LOG.warning("the provider of identities did not answer: %s", type(error).__name__)
+    return UnavailableError(
+        "the provider of identities does not answer", hint="try again in a moment"
+    )
 
 
 def caller_of(claims: dict[str, Any], settings: WebSettings) -> Caller:

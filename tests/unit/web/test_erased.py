@@ -49,6 +49,9 @@ def come_back(
         async def authorize_access_token(self, _request: object) -> dict[str, Any]:
             return {"userinfo": claims}
 
+        async def load_server_metadata(self) -> dict[str, Any]:
+            return dict.fromkeys(signing_in._NEEDED, "https://provider.example")
+
     monkeypatch.setattr(signing_in, "_provider", lambda _request: Provider())
     value = {"session": {}, "to": SETTING}
     now_us = house.desk.now_us()

@@ -128,6 +128,16 @@ def test_keys_policy_and_checkpoint(client: TestClient) -> None:
     assert parse_checkpoint_text(parse_note(note).text).origin == trust.log.name
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("attest.pem", "attest.pem"), ("log.vkey", "log.vkey"), ("policy", "policy.txt")],
+)
+def test_keys_and_policy_are_saved_under_names(client: TestClient, path: str, name: str) -> None:
+    answer = client.get(f"/transparency/keys/{path}")
+
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+
+
 def test_gpc(client: TestClient) -> None:
     answer = client.get("/.well-known/gpc.json")
 

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,7 +16,7 @@ from sayso.web.app import make_app, routes_of
 from sayso.web.guards import PAGE_BYTES
 from sayso.web.local import local_path, sign_in_path
 from sayso.web.sessions import COOKIE, LASTS_SECONDS
-from tests.unit.web.house import ADDRESS, House
+from tests.unit.web.house import ADDRESS, House, made_house
 
 SETTING = "/settings/ai-training"
 
@@ -146,6 +147,44 @@ def test_another_host_is_refused(house: House, host: str) -> None:
 
     assert answer.status_code == 400
     assert host not in answer.text
+
+
+@pytest.mark.parametrize("host", ["", "::1", "privacy.example:x", "a@privacy.example", "[::1"])
+def test_what_is_no_host_is_refused(house: House, host: str) -> None:
+    assert house.visitor().get("/", headers={"host": host}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/api/v1/purposes", "/livez", "/oauth2/token"])
+def test_a_job_that_asks_under_another_name_is_told_what_to_do(house: House, path: str) -> None:
+    answer = house.visitor().get(path, headers={"host": "evil.example"})
+
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "web.address" in answer.json()["detail"]
+
+
+def test_a_person_who_asks_under_another_name_is_told_what_to_do(house: House) -> None:
+    answer = house.visitor().get("/", headers={"host": "evil.example"})
+
+    assert answer.text.startswith("This service does not answer under this name")
+    assert "web.address in sayso.toml" in answer.text
+    assert "default-src" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
+def test_this_machine_has_several_names(tmp_path: Path, name: str) -> None:
+    address = "http://127.0.0.1:8000"
+    with made_house(tmp_path, address=address, issuer="http://127.0.0.1:1") as house:
+        browser = house.visitor()
+        host = {"host": f"{name}:8000"}
+        assert browser.get("/", headers=host).status_code == 200
+        assert browser.get("/", headers={"host": "privacy.example"}).status_code == 400
+        begun = browser.get("/sign-in?to=/settings", headers=host)
+
+    if name == "127.0.0.1":  # where the provider leads back to
+        assert begun.status_code == 503
+    else:
+        assert begun.headers["location"] == f"{address}/sign-in?to=/settings"
 
 
 def test_a_forwarded_host_is_not_believed(house: House) -> None:
@@ -370,6 +409,26 @@ def test_marks_say_who() -> None:
 def test_members_never_sign_in_without_encryption(address: str) -> None:
     with pytest.raises(InputError):
         parse_web({"address": address})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({"issuer": issuer} for issuer in (
+            "login.example", "ftp://login.example", "https://", "https://login.example?x=y",
+            "https://[login", "https://login.example:none", "not an address",
+        )),
+        *({name: ""} for name in ("client_id", "member_claim", "roles_claim")),
+        {"member_claim": " "},
+    ],
+)  # fmt: skip
+def test_a_provider_that_nobody_can_sign_in_at_is_refused(told: dict[str, str]) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_web(told)
+
+    assert refused.value.hint
+    for issuer in ("", "https://login.example/realms/one", "http://127.0.0.1:9400"):
+        assert parse_web({"issuer": issuer}).issuer == issuer
 
 
 def test_no_secret_and_no_words_of_members_are_logged(

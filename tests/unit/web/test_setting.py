@@ -59,14 +59,18 @@ def test_a_choice_is_kept_shown_and_receipted(house: House, who: str, tmp_path: 
     # And what the member takes home is verified by somebody who has the platform's key alone.
     house.workspace.integrate()
     name = place.partition("?")[0]
-    raw = browser.client.get(f"{name}.json")
-    assert "attachment" in raw.headers["content-disposition"]
-    file = tmp_path / "receipt.json"
-    file.write_bytes(raw.content)
-    key = tmp_path / "attest.pem"
-    key.write_bytes(house.workspace.trust.key.public.to_pem())
-    policy = tmp_path / "policy.txt"
-    policy.write_bytes(house.workspace.trust.policy_bytes)
+    saved = {}
+    for path in (f"{name}.json", "/transparency/keys/attest.pem", "/transparency/keys/policy"):
+        raw = browser.client.get(path)
+        how, _, named = raw.headers["content-disposition"].partition("; filename=")
+        assert how == "attachment"
+        saved[named.strip('"')] = raw.content
+        (tmp_path / named.strip('"')).write_bytes(raw.content)
+    # The command as the page prints it names the files as a browser saves them.
+    told = re.search("sayso verify (\\S+) --key (\\S+) --policy ([^\\s<]+)", receipt)
+    assert told is not None
+    assert sorted(told.groups()) == sorted(saved)
+    file, key, policy = (tmp_path / one for one in told.groups())
     assert verify_path(file, load_given((key,), policy)).is_sound
 
 

@@ -51,7 +51,7 @@ def package(request: Request) -> Response:
 def table_csv(request: Request, name: str) -> Response:
     """Give a table as CSV."""
     found = _table(request, name)
-    named = {"content-disposition": f'attachment; filename="{found.name}.csv"'}
+    named = _saved_as(f"{found.name}.csv")
     return public_file(request, found.to_csv(), "text/csv; charset=utf-8", named)
 
 
@@ -74,8 +74,7 @@ def _table(request: Request, name: str) -> TableFile:
 def attest_key(request: Request) -> Response:
     """Give the public key of receipts, statements and packs."""
     key = desk_of(request).workspace.trust.key.public.to_pem()
-    named = {"content-disposition": 'attachment; filename="attest.pem"'}
-    return public_file(request, key, "application/x-pem-file", named)
+    return public_file(request, key, "application/x-pem-file", _saved_as("attest.pem"))
 
 
 @router.get("/transparency/keys/log.vkey")
@@ -83,14 +82,20 @@ def attest_key(request: Request) -> Response:
 def log_key(request: Request) -> Response:
     """Give the public key of the log, as C2SP signed-note writes it."""
     key = desk_of(request).workspace.trust.log.verifier().to_text()
-    return public_file(request, f"{key}\n".encode(), PLAIN)
+    return public_file(request, f"{key}\n".encode(), PLAIN, _saved_as("log.vkey"))
 
 
 @router.get("/transparency/keys/policy")
 @allow_anyone
 def policy(request: Request) -> Response:
     """Give the policy: which log is believed, and how many witnesses must have seen it."""
-    return public_file(request, desk_of(request).workspace.trust.policy_bytes, PLAIN)
+    text = desk_of(request).workspace.trust.policy_bytes
+    # Browsers add the ending to a name that has none; the receipt's page prints it so.
+    return public_file(request, text, PLAIN, _saved_as("policy.txt"))
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{name}"'}
 
 
 @router.get("/transparency/checkpoint")
