@@ -453,7 +453,7 @@ class Workspace:
     def _rules_for(self, purpose: str, known: int) -> Rules:
         rules = self.rules(known)
         if rules is NO_RULES:
-            raise InputError("no rulebook was published by then", hint="give a larger --known")
+            raise InputError("no rulebook was published by then", hint="give a larger known")
         return need_purpose(rules, purpose)
 
     def _tools(self) -> Tools:

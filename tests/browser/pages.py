@@ -96,6 +96,7 @@ def _record_for_nobody(page: Page) -> None:
 
 
 PLACES = (
+    Place("timeline of no purpose", "/transparency/timeline?purpose=nope", status=422),
     Place("start", "/"),
     Place("start, signed in", "/", WING),
     Place("settings", "/settings", WING),

@@ -86,7 +86,7 @@ def test_rows_go_and_roots_and_the_present_stay(kept: Workspace, tmp_path: Path)
     assert kept.apply_retention().due.versions == ()
     # What was deleted is not answered for otherwise than before: it is not answered for.
     for known in range(2, size):
-        with pytest.raises(InputError, match=r"deleted by retention; ask with --known"):
+        with pytest.raises(InputError, match=r"deleted by retention; ask with known"):
             kept.decide("both", at=AT, known=known)
     assert kept.decide("both", at=AT, known=1).decision.reasons
     assert kept.decide("both", at=AT, known=size).decision.allow

@@ -278,7 +278,7 @@ class Ledger:
         if known is None:
             return size
         if not 0 <= known <= size:
-            raise InputError(f"--known {known} is outside the ledger", hint=f"give 0 to {size}")
+            raise InputError(f"known {known} is outside the ledger", hint=f"give 0 to {size}")
         return known
 
     def latest(self, kind: str, known: int, **match: str) -> PublicEntry | None:

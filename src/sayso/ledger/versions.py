@@ -74,8 +74,8 @@ def version_at(ledger: Ledger, kind: str, known: int) -> Version | None:
     found = _version(ledger, row)
     if found.expired:
         raise InputError(
-            f"the {kind} as of --known {known} were deleted by retention",
-            hint=f"ask with --known {int(later) + 1} or more" if later is not None else "",
+            f"the {kind} as of known {known} were deleted by retention",
+            hint=f"ask with known {int(later) + 1} or more" if later is not None else "",
         )
     return found
 

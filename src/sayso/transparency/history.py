@@ -50,6 +50,7 @@ class Item:
         begins: When it begins to count; None for always, or where it has no date.
         terms: Aspect -> what it says, as text; empty values are left out.
         source: Of its beginning.
+        hold: What a hold is as a whole; None for others.
     """
 
     kind: Kind
@@ -60,6 +61,7 @@ class Item:
     begins: Dated | None
     terms: Mapping[str, str]
     source: Source | None
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,18 @@ class Change:
     what: Literal["added", "changed", "removed"]
     item: Item
     before: Item | None
+
+    @property
+    def lifted(self) -> Hold | None:
+        """The hold of which this publication says that it is lifted, or None."""
+        hold = self.item.hold
+        return hold if hold and hold.lifted and self.what != "removed" else None
+
+    @property
+    def is_lift(self) -> bool:
+        """Whether it lifts a hold that stood before."""
+        former = self.before.hold if self.before else None
+        return bool(self.lifted and former and not former.lifted)
 
     @property
     def differences(self) -> tuple[tuple[str, str, str], ...]:
@@ -164,7 +178,7 @@ def _items(book: Rulebook) -> Iterator[Item]:
         source = hold.sources.get("from")
         yield Item(
             "hold", hold.hold_id, ", ".join(sorted(hold.purposes)), hold.scope, "", hold.begins,
-            _hold_terms(hold), source,
+            _hold_terms(hold), source, hold,
         )  # fmt: skip
     for name, group in book.groups.items():
         yield Item("group", name, "", name, "", None, _group_terms(group), None)

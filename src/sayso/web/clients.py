@@ -23,6 +23,7 @@ from sayso.web.problems import NotSignedInError
 from sayso.web.sealed import metadata, new_secret
 
 TOKEN_SECONDS = 600
+TITLE_LETTERS = 100
 
 client = sa.Table(
     "web_client",
@@ -62,7 +63,14 @@ class Clients:
     ledger: Ledger
 
     def add(self, title: str, scopes: Collection[Scope], now_us: int) -> tuple[str, str]:
-        """Make a client; return its id and its secret, which nobody can read again."""
+        """Make a client; return its id and its secret, which nobody can read again.
+
+        Raises:
+            InputError: The title is none that a list can show in a line, or there is no scope.
+        """
+        _need_title(title)
+        if not scopes:
+            raise _no_scope()
         client_id, secret = secrets.token_hex(8), new_secret()
         row = {
             "client_id": client_id, "title": title, "secret": _digest(secret),
@@ -159,6 +167,19 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def _need_title(title: str) -> None:
+    # Line ends and what steers a terminal would let one title forge the lines of others.
+    if not (title.strip() and len(title) <= TITLE_LETTERS and title.isprintable()):
+        raise InputError(
+            "the title of a client is not one line of words",
+            hint=f"give 1 to {TITLE_LETTERS} printable characters",
+        )
+
+
+def _no_scope() -> InputError:
+    return InputError("no scope is named", hint="name at least one; see the API's document")
+
+
 def _scopes(text: str) -> frozenset[Scope]:
     return frozenset(Scope(name) for name in text.split())
 
@@ -167,11 +188,14 @@ def read_scopes(text: str) -> frozenset[Scope]:
     """Return scopes from words with spaces between them.
 
     Raises:
-        InputError: One is none of ours.
+        InputError: One is none of ours, or there is none.
     """
     try:
-        return _scopes(text)
+        found = _scopes(text)
     except ValueError:
         raise InputError(
             "one of the scopes is none of ours", hint="see the API's document"
         ) from None
+    if not found:
+        raise _no_scope()
+    return found

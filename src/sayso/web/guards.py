@@ -141,8 +141,8 @@ class Faults:
 
 
 class _RefusedBodyError(Exception):
-    def __init__(self, status: int, title: str) -> None:
-        self.status, self.title = status, title
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        self.status, self.title, self.detail = status, title, detail
 
 
 class Bodies:
@@ -176,7 +176,11 @@ class Bodies:
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, until - loop.time()))
             except TimeoutError:
-                refused = _RefusedBodyError(408, "the body came too slowly")
+                refused = _RefusedBodyError(
+                    408,
+                    "the body came too slowly",
+                    f"send all of it within {seconds:.0f} seconds",
+                )
                 raise refused from None
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
@@ -209,12 +213,12 @@ def _need_small(scope: Scope, most: int) -> None:
 
 
 def _too_large(most: int) -> _RefusedBodyError:
-    return _RefusedBodyError(413, f"the body is larger than {most} bytes")
+    return _RefusedBodyError(413, f"the body is larger than {most} bytes", "send less, or in parts")
 
 
 async def _refuse(send: Send, refused: _RefusedBodyError) -> None:
     name = "body-too-large" if refused.status == 413 else "body-too-slow"
-    body = problem_body(refused.status, name, refused.title)
+    body = problem_body(refused.status, name, refused.title, refused.detail)
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),

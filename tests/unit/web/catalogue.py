@@ -43,6 +43,7 @@ _NO_TEXTS = frozenset({
     "there is no such setting", "see /settings", "there is no such receipt",
     "see what you have said so far",
     "this service was not told where profiles stand", "ask for a post",
+    "there is no such purpose",
     "there is no such table", "see /transparency/datapackage.json",
     "the log has no checkpoint yet", "try again in a second",
     "When the ledger began; rules of earlier days are told as the rulebook dates them.",

@@ -237,6 +237,22 @@ def test_a_body_beyond_the_bound_is_refused_however_it_comes(service: Service) -
     )
 
     assert (told.status_code, untold.status_code) == (413, 413)
+    for one in (told, untold):
+        assert one.json()["title"] == "the body is larger than 262144 bytes"
+        assert one.json()["detail"] == "send less, or in parts"
+
+
+def test_known_beyond_the_ledger_is_told_without_a_word_of_the_command_line(
+    service: Service,
+) -> None:
+    job = service.token(Scope.DECISIONS_READ)
+    asked = {"member": "maya", "known": 1_000_000}
+
+    answer = service.client.post("/api/v1/decisions", json=asked, headers=job)
+
+    assert answer.status_code == 400
+    assert answer.json()["title"] == "known 1000000 is outside the ledger"
+    assert answer.json()["detail"].startswith("give 0 to ")
 
 
 # ---- explanations -----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from starlette.testclient import TestClient
 
 from sayso.evidence.suppress import FEW
 from sayso.evidence.trace import Relation
-from sayso.model import Position, Withdrawal
-from sayso.publishing import template_files
+from sayso.model import DEFAULT_PURPOSE, Dated, Position, Source, Withdrawal
+from sayso.publishing import lifting, placing, template_files
 from sayso.transparency import State
 from sayso.web.pages import public_terms, public_words
 from tests.unit.evidence.packing import make_packed_town
@@ -92,6 +93,21 @@ def test_an_unknown_question_is_told_what_is_wrong(
     assert link[1:] in ids
     assert "<script>" not in answer.text
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_purpose_that_is_unknown_has_no_timeline(client: TestClient) -> None:
+    told = client.get("/transparency/timeline?purpose=nope")
+    drawn = client.get("/transparency/timeline.svg?purpose=nope")
+
+    assert (told.status_code, drawn.status_code) == (422, 404)
+    assert "There is a problem The rulebook knows no such purpose" in text_of(told.text)
+    tags = tags_of(told.text)
+    assert not [one for one in tags if one[0] in {"table", "img"}]
+    place = f"/transparency/timeline?purpose={DEFAULT_PURPOSE}"
+    assert ("a", {"href": place}) in tags
+    assert client.get(place).status_code == 200
+    assert "<svg" not in drawn.text
+    assert all(one.headers["cache-control"] == "no-store" for one in (told, drawn))
 
 
 def test_the_window_before_the_hold(client: TestClient) -> None:
@@ -257,6 +273,53 @@ def test_what_silence_means_is_told_for_whom(client: TestClient) -> None:
         "For members in European Economic Area, since 3 November 2025: On unless the member "
         "chooses off. Before: The platform has not enabled this use."
     ) in text
+
+
+def test_a_lift_is_told_as_a_lift_with_its_own_source(tmp_path: Path) -> None:
+    place, day = make_workspace(tmp_path, None), Dated(date(2026, 11, 20))
+    lifted = Dated(date(2026, 12, 24))
+    with site(place) as found:
+        workspace = found.app.state.desk.workspace  # type: ignore[attr-defined]
+        edit, names = placing(
+            None, "FR", purposes=(DEFAULT_PURPOSE,), begins=day, placed_by="LinkedIn",
+            asked_by="CNIL", ordered_by="", condition="", source=None,
+        )  # fmt: skip
+        held = edit(FILES)
+        workspace.publish(held)
+        placed = text_of(found.get("/transparency/changes").text)
+        source = Source("Letter of CNIL")
+        lift = lifting(names[-1], lifted=lifted, source=source, position=Position.NO_OBJECTION)
+        workspace.publish(lift(held))
+        text = text_of(found.get("/transparency/changes").text)
+        chinese = text_of(found.get("/transparency/changes?lang=zh-Hant").text)
+
+    says = "A hold stops training on what members in France wrote, since 20 November 2026."
+    assert f"New {names[-1]} {says}" in placed
+    assert (
+        f"Lifted {names[-1]} The hold is lifted from 24 December 2026 on. "
+        "The authority did not object to lifting it. Source of the lift: Letter of CNIL. "
+        "Before, it stopped training on what members in France wrote, since 20 November 2026. "
+        "It was asked for by CNIL."
+    ) in text
+    assert text.count(says) == 1, "where it was placed, and not where it was lifted"
+    assert "自2026年12月24日起解除" in chinese
+
+
+def test_the_world_is_named_as_english_does(tmp_path: Path) -> None:
+    place = make_workspace(tmp_path, None)
+    with site(place) as found:
+        edit, _ = placing(
+            None, "world", purposes=(DEFAULT_PURPOSE,), begins=Dated(date(2026, 11, 20)),
+            placed_by="LinkedIn", asked_by="", ordered_by="", condition="", source=None,
+        )  # fmt: skip
+        found.app.state.desk.workspace.publish(edit(FILES))  # type: ignore[attr-defined]
+        text = text_of(found.get("/transparency/changes").text)
+        holds = text_of(found.get("/transparency/holds").text)
+
+    assert "For members everywhere else, since 18 September 2024: On unless" in text
+    assert "A hold stops training on what members everywhere wrote, since 20 Nov" in text
+    assert "members in Everywhere" not in text
+    assert "Everywhere, since 20 November 2026" in holds, "a hold on the world stops all of it"
 
 
 # ---- words ------------------------------------------------------------------------------

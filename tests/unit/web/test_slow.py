@@ -76,6 +76,7 @@ def test_who_never_ends_a_body_is_answered_and_hung_up_on(port: int) -> None:
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"body-too-slow" in answer
+    assert b'"detail": "send all of it within ' in answer
 
 
 def test_who_is_quick_is_answered_also_after_a_while(port: int) -> None:

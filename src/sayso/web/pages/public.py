@@ -37,6 +37,7 @@ from sayso.web.pages import law as laws
 from sayso.web.pages import public_about, public_files, public_records, public_words
 from sayso.web.pages.public_answer import public_file, public_page
 from sayso.web.pages.public_reading import Reading, reading_of
+from sayso.web.problems import NotFoundError
 from sayso.web.rendering import Page, environment, render
 from sayso.web.request import desk_of
 
@@ -108,10 +109,17 @@ class Transparency(Page):
 
 @dataclass(frozen=True)
 class Timeline(Page):
-    """The picture, and the same as a table; a row with the title of its scope, and its hold."""
+    """The picture, and the same as a table; a row with the title of its scope, and its hold.
+
+    Attributes:
+        purposes: Name and title of each purpose of training.
+        is_unknown: Whether the purpose that was asked about is none of these: no rows then.
+    """
 
     above: ClassVar[Mapping[str, str]] = {"/transparency": "Transparency"}
     purpose: str
+    purposes: tuple[tuple[str, str], ...]
+    is_unknown: bool
     published: Publication | None
     rows: tuple[tuple[TimelineRow, str, Hold | None], ...]
     decided: Mapping[str, str]
@@ -137,7 +145,7 @@ def transparency(request: Request, country: str = "", at: str = "", purpose: str
             )
     if country and country not in COUNTRIES:
         faults.append(("country", gettext("Choose a country from the list")))
-    if purpose and purpose not in reading.purposes:
+    if is_unknown(reading, purpose):
         faults.append(("purpose", gettext("Choose a purpose from the list")))
     asked = purpose_of(reading, purpose)
     atlas = reading.atlases.get(asked) or atlas_of(reading.book, asked)
@@ -146,7 +154,7 @@ def transparency(request: Request, country: str = "", at: str = "", purpose: str
         title="Where training is on, off or held",
         published=reading.published,
         purpose=asked,
-        purposes=tuple((one, reading.book.purposes[one].title) for one in reading.purposes),
+        purposes=_titled(reading),
         countries=_named_countries(language_of(request)),
         country=country if country in COUNTRIES else "",
         at=at.strip()[:40],
@@ -171,6 +179,15 @@ def purpose_of(reading: Reading, asked: str) -> str:
     if DEFAULT_PURPOSE in reading.purposes or not reading.purposes:
         return DEFAULT_PURPOSE
     return reading.purposes[0]
+
+
+def is_unknown(reading: Reading, asked: str) -> bool:
+    """Whether a purpose is asked about that is none of those with a page."""
+    return bool(asked) and asked not in reading.purposes
+
+
+def _titled(reading: Reading) -> tuple[tuple[str, str], ...]:
+    return tuple((one, reading.book.purposes[one].title) for one in reading.purposes)
 
 
 def _lines(
@@ -213,24 +230,31 @@ def timeline(request: Request, purpose: str = "") -> Response:
     """Show rules and holds against time."""
     reading = reading_of(request)
     gettext = translations(language_of(request)).gettext
-    asked = purpose_of(reading, purpose)
+    asked, unknown = purpose_of(reading, purpose), is_unknown(reading, purpose)
     holds = {hold.hold_id: hold for hold in reading.book.holds}
     page = Timeline(
         title="Rules and holds in time",
         purpose=asked,
+        purposes=_titled(reading),
+        is_unknown=unknown,
         published=reading.published,
         rows=tuple(
             (
                 row,
-                scope_title(reading.book, row.scope, gettext("Everywhere else")),
+                scope_title(
+                    reading.book,
+                    row.scope,
+                    # A hold on the world stands everywhere; a rule, where no narrower one does.
+                    gettext("Everywhere" if row.kind == "hold" else "Everywhere else"),
+                ),
                 holds.get(row.label) if row.kind == "hold" else None,
             )
-            for row in timeline_rows(reading.book, asked)
+            for row in (() if unknown else timeline_rows(reading.book, asked))
         ),
         decided=public_words.DECIDED,
         modes=laws.MODES,
     )
-    return public_page(request, "public-timeline.html", page)
+    return public_page(request, "public-timeline.html", page, 422 if unknown else 200)
 
 
 @router.get(PATH + "/timeline.svg")
@@ -238,6 +262,8 @@ def timeline(request: Request, purpose: str = "") -> Response:
 def picture(request: Request, purpose: str = "") -> Response:
     """Give the picture of rules and holds against time."""
     reading = reading_of(request)
+    if is_unknown(reading, purpose):
+        raise NotFoundError("there is no such purpose", hint=f"{PATH}/timeline shows each")
     drawn = timeline_svg(
         reading.book, purpose_of(reading, purpose), today=desk_of(request).clock().date()
     )
@@ -245,10 +271,10 @@ def picture(request: Request, purpose: str = "") -> Response:
     return public_file(request, drawn.encode("utf-8", "replace"), "image/svg+xml", policy)
 
 
-def scope_title(book: Rulebook, scope: str, elsewhere: str) -> str:
+def scope_title(book: Rulebook, scope: str, world: str) -> str:
     """Return the title of a group or of the world; empty for a country, which has a name."""
     if scope == "world":
-        return elsewhere
+        return world
     return book.groups[scope].title if scope in book.groups else ""
 
 

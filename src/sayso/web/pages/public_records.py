@@ -19,7 +19,7 @@ from sayso.model import Mode, Position
 from sayso.transparency import Change, HoldTold, Piece
 from sayso.transparency.counts import ADMITTED, ALL, IN, REFUSED, Cell
 from sayso.web.access import allow_anyone
-from sayso.web.languages import language_of
+from sayso.web.languages import language_of, translations
 from sayso.web.pages import law as laws
 from sayso.web.pages import public_words
 from sayso.web.pages.public_about import ABOVE, titles_of
@@ -69,6 +69,7 @@ class Changes(Page):
     purposes: Mapping[str, str]
     scopes: Mapping[str, str]
     done: Mapping[str, str]
+    positions: Mapping[Position, str]
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def changes(request: Request) -> Response:
         },
         scopes=titles_of(request, reading),
         done=public_words.DONE,
+        positions=public_words.POSITIONS,
     )
     return public_page(request, "public-changes.html", page)
 
@@ -172,10 +174,12 @@ def _mode(name: str | None) -> str | None:
 def holds(request: Request) -> Response:
     """Show every hold, and what became of what was built before it."""
     reading = reading_of(request)
+    # A hold on the world stands everywhere; a rule for it, where no narrower one does.
+    everywhere = translations(language_of(request)).gettext("Everywhere")
     page = Holds(
         title="Holds, and what became of what was built before them",
         holds=reading.holds,
-        scopes=titles_of(request, reading),
+        scopes={**titles_of(request, reading), "world": everywhere},
         relations=public_words.RELATIONS,
         dispositions=public_words.DISPOSITIONS,
         positions=public_words.POSITIONS,

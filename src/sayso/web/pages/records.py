@@ -179,9 +179,10 @@ def _run(run: MemberRun) -> RunRow:
         became = "The part that held it stands."
     return RunRow(
         run.run[:16], run.shard or "", run.learned, became,
+        # A release may be made again after a hold and its lift, byte for byte: one row.
         tuple(
-            (one.release[:16], public_words.DISPOSITIONS.get(one.disposition, "unknown"))
-            for one in run.releases
+            (release[:16], public_words.DISPOSITIONS.get(became, "unknown"))
+            for release, became in {one.release: one.disposition for one in run.releases}.items()
         ),
     )  # fmt: skip
 
