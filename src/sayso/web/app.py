@@ -139,7 +139,10 @@ async def _tell_plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  as it was registered
     name, title = PLAIN.get(error.status_code, PLAIN[400 if error.status_code < 500 else 500])
     if is_api(request):
-        answer = problem(error.status_code, name, title)
+        headers = {key.lower(): value for key, value in (error.headers or {}).items()}
+        taken = {405: headers.get("allow"), 415: headers.get("accept")}.get(error.status_code)
+        detail = f"send {taken.replace(', ', ' or ')}" if taken else ""
+        answer = problem(error.status_code, name, title, detail)
     else:
         answer = errors.page(request, error.status_code, name, title, "")
     answer.headers.update(error.headers or {})
