@@ -45,6 +45,7 @@ def go(page: Page, place: Place) -> Page:
     assert answer is not None
     assert answer.status == place.status, place
     place.act(page)
+    page.wait_for_load_state()  # what was sought may be there before the styles are
     return page
 
 

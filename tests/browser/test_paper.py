@@ -9,6 +9,7 @@ def test_a_receipt_is_printed_without_its_surroundings(tab: NewTab) -> None:
     page = tab(JONAS)
     page.goto(f"{SETTING}/history")
     page.click(f'main a[href^="{SETTING}/receipts/"]')
+    page.wait_for_url("**/receipts/*")
     page.emulate_media(media="print")
 
     for gone in ("header", "footer", ".govuk-breadcrumbs", ".govuk-skip-link"):
