@@ -28,6 +28,7 @@ def said(service: Service, who: str) -> list[str]:
 
 def need_fault(page: Page, field: str) -> None:
     """Check that a page tells what is wrong, and leads to the field."""
+    page.wait_for_load_state()
     assert page.title().startswith("Error: ")
     summary = page.locator(".govuk-error-summary")
     assert summary.get_by_role("alert").is_visible()
@@ -206,6 +207,7 @@ def test_who_was_signed_out_loses_no_words(tab: NewTab, service: Service) -> Non
     page.fill("#reason", "written for half an hour")
     page.context.clear_cookies()
     page.click("main form button")
+    page.wait_for_load_state()
 
     assert "Nothing was changed" in page.inner_text("main")
     assert "written for half an hour" in page.inner_text("main")
